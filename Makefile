@@ -1,0 +1,40 @@
+# make demo   from an empty folder to scores and a figure
+# make test   lint, types, import layers, tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow benchmark format clean
+
+# Installed anew when what it is made from changes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,simulate]'
+	touch $@
+
+demo: $(VENV)/.installed
+	mkdir -p demo
+	cd demo && ../$(BIN)/jetnae sample events.root --force
+	cd demo && ../$(BIN)/jetnae score events.root --force
+	cd demo && ../$(BIN)/jetnae plot events.scores.root --force
+
+test: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+test-slow: $(VENV)/.installed
+	$(BIN)/pytest -m slow
+
+benchmark: $(VENV)/.installed
+	$(BIN)/pytest tests/benchmarks --benchmark-only -m ''
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,15 @@
+"""What jetnae tells its user when something about the input is wrong: one line, with what to do next."""
+
+
+class JetnaeError(Exception):
+    """An expected failure; the command line prints its message as one line and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class InputError(JetnaeError):
+    """An input file, option or configuration that cannot be used as it is."""
+
+
+class MissingExtraError(InputError):
+    """A command needs an optional dependency that is not installed."""

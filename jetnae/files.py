@@ -1,0 +1,42 @@
+"""Writing files so that nothing half-written is ever left and nothing is overwritten silently."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jetnae.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, which becomes `path` when the block ends without an error.
+
+    Raises `InputError` when `path` exists and `force` is not set, and for whatever the system says against writing.
+    """
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already, use --force to replace it or choose another output")
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
+            temporary = Path(file.name)
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes, *, force: bool = False) -> None:
+    """Write a whole file at once, atomically; raises `InputError` as `atomic_path`."""
+    with atomic_path(path, force=force) as temporary:
+        temporary.write_bytes(data)
