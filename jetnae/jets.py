@@ -1,0 +1,164 @@
+"""Jets: the one container for a batch of jets and the events they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+import vector
+
+from jetnae.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    FloatArray = npt.NDArray[np.floating[Any]]
+    IntArray = npt.NDArray[np.integer[Any]]
+
+FOUR_VECTOR = ("pt", "eta", "phi", "mass")
+
+
+@dataclass(frozen=True)
+class Jets:
+    """A batch of jets with their constituents, in the order of the input file.
+
+    Attributes
+    ----------
+    constituents : awkward array, n_jets * var * {pt, eta, phi, mass} in GeV and rad, with vector behavior.
+    pt, eta, phi, mass : (n_jets,) the jet four-vectors as the file has them (corrected where the file is), GeV, rad.
+    event_index : (n_jets,) the row of the input each jet belongs to, counted from the start of the file.
+    n_events : number of input rows in this batch, with or without jets.
+    first_event : row number of the first of them.
+    label : (n_jets,) 0 background, 1 signal, or None where the file does not say.
+    events : pass-through columns with one entry per input row (`run`, `event`, `weight`, ...).
+    n_dropped : non-finite or negative-pt constituents, and links to nowhere, left out while reading.
+    collection, layout : where the jets came from.
+
+    Raises `InputError` naming the first jet whose columns do not fit together.
+    """
+
+    constituents: ak.Array
+    pt: FloatArray
+    eta: FloatArray
+    phi: FloatArray
+    mass: FloatArray
+    event_index: IntArray
+    n_events: int
+    first_event: int = 0
+    label: IntArray | None = None
+    events: Mapping[str, Any] = field(default_factory=dict)
+    n_dropped: int = 0
+    collection: str = ""
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        n_jets = len(self.constituents)
+        for name in (*FOUR_VECTOR, "event_index", "label"):
+            column = getattr(self, name)
+            if column is not None and len(column) != n_jets:
+                raise InputError(f"{n_jets} jets have constituents but {len(column)} have `{name}`")
+        for name, column in self.events.items():
+            if len(column) != self.n_events:
+                raise InputError(f"event column `{name}` has {len(column)} rows for {self.n_events} events")
+        row = self.event_index - self.first_event
+        bad = (row < 0) | (row >= self.n_events)
+        bad[1:] |= row[1:] < row[:-1]
+        if bad.any():
+            jet = int(np.argmax(bad))
+            raise InputError(
+                f"jet {jet} belongs to row {int(self.event_index[jet])}, out of order or outside "
+                f"[{self.first_event}, {self.first_event + self.n_events})"
+            )
+
+    def __len__(self) -> int:
+        return len(self.constituents)
+
+    @property
+    def n_constituents(self) -> IntArray:
+        """Number of constituents of each jet, shape (n_jets,)."""
+        return np.asarray(ak.num(self.constituents, axis=1))
+
+    @property
+    def jets_per_event(self) -> IntArray:
+        """Number of jets in each input row, shape (n_events,)."""
+        return np.bincount(self.event_index - self.first_event, minlength=self.n_events)
+
+    @property
+    def weight(self) -> FloatArray | None:
+        """Event weight of each jet, shape (n_jets,), or None where the file has no weights."""
+        weight = self.events.get("weight")
+        return None if weight is None else np.asarray(weight)[self.event_index - self.first_event]
+
+
+def select(jets: Jets, mask: npt.NDArray[np.bool_]) -> Jets:
+    """Keep the jets where `mask` (n_jets,) is true; the events all stay."""
+    return Jets(
+        constituents=jets.constituents[mask],
+        pt=jets.pt[mask],
+        eta=jets.eta[mask],
+        phi=jets.phi[mask],
+        mass=jets.mass[mask],
+        event_index=jets.event_index[mask],
+        n_events=jets.n_events,
+        first_event=jets.first_event,
+        label=None if jets.label is None else jets.label[mask],
+        events=jets.events,
+        n_dropped=jets.n_dropped,
+        collection=jets.collection,
+        layout=jets.layout,
+    )
+
+
+def concatenate(batches: Sequence[Jets]) -> Jets:
+    """Join consecutive batches of one file into one; raises `InputError` when there are none."""
+    if not batches:
+        raise InputError("no jets to join: the input gave no batches")
+    labels = [batch.label for batch in batches if batch.label is not None]
+    return Jets(
+        constituents=ak.concatenate([batch.constituents for batch in batches]),
+        **{name: np.concatenate([getattr(batch, name) for batch in batches]) for name in FOUR_VECTOR},
+        event_index=np.concatenate([batch.event_index for batch in batches]),
+        n_events=sum(batch.n_events for batch in batches),
+        first_event=batches[0].first_event,
+        label=np.concatenate(labels) if len(labels) == len(batches) else None,
+        events={name: ak.concatenate([batch.events[name] for batch in batches]) for name in batches[0].events},
+        n_dropped=sum(batch.n_dropped for batch in batches),
+        collection=batches[0].collection,
+        layout=batches[0].layout,
+    )
+
+
+def four_vectors(pt: Any, eta: Any, phi: Any, mass: Any) -> ak.Array:
+    """Momentum four-vectors (GeV, rad) with vector behavior from equally shaped arrays."""
+    return ak.zip(
+        {"pt": pt, "eta": eta, "phi": phi, "mass": mass},
+        with_name="Momentum4D",
+        behavior=vector.backends.awkward.behavior,
+    )
+
+
+def from_cartesian(
+    px: FloatArray, py: FloatArray, pz: FloatArray, energy: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """(pt, eta, phi, mass) of Cartesian four-momenta in GeV; rounding to negative squared masses gives 0."""
+    px, py, pz, energy = (np.asarray(p, dtype=np.float64) for p in (px, py, pz, energy))
+    pt = np.hypot(px, py)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        eta = np.where(pt > 0, np.arcsinh(pz / pt), 0.0)
+        mass = np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0))
+    return pt, eta, np.arctan2(py, px), mass
+
+
+def sum_constituents(
+    constituents: ak.Array,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """(pt, eta, phi, mass) of each jet as the vector sum of its constituents; zeros where there are none."""
+    px, py, pz, energy = (
+        np.asarray(ak.sum(ak.values_astype(part, np.float64), axis=1))
+        for part in (constituents.px, constituents.py, constituents.pz, constituents.E)
+    )
+    return from_cartesian(px, py, pz, energy)
