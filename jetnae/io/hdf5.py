@@ -1,0 +1,120 @@
+"""HDF5 tables to chunks of `Jets`, streaming. Pickled attributes that pandas leaves behind are never touched."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with h5py
+import numpy as np
+
+from jetnae.errors import InputError, JetnaeError
+from jetnae.io.assemble import Constituents, Rows, build_jets, momenta
+from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jetnae.io.options import ReadOptions
+    from jetnae.jets import Jets
+
+TARGET_BYTES = 32_000_000
+TRUTH_COLUMNS = 4
+"""The reference table ends its floats with truthE, truthPX, truthPY, truthPZ."""
+
+
+def match(path: Path, options: ReadOptions) -> Match:
+    """Find the layout of an HDF5 file; raises `InputError` if none fits."""
+    with _open(path) as file:
+        return _match(file, path, options)
+
+
+def count_events(path: Path, options: ReadOptions) -> int:
+    """Number of rows of the table that holds the jets."""
+    with _open(path) as file:
+        return len(file[_match(file, path, options).layout.tree])
+
+
+def identity(path: Path) -> str:
+    """A stand-in for a file uuid, which HDF5 lacks: a hash of the size and the first megabyte."""
+    with path.open("rb") as file:
+        head = file.read(1_000_000)
+    return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
+
+
+def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
+    """Read an HDF5 file in chunks of rows, in order; an empty table gives one empty chunk."""
+    with _open(path) as file:
+        found = _match(file, path, options)
+        table = file[found.layout.tree]
+        if options.keep:
+            raise InputError(f"{path}: the layout '{found.layout.name}' has no columns to keep")
+        step = options.chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
+        for start in range(0, max(len(table), 1), step):
+            stop = min(start + step, len(table))
+            yield _padded(table[start:stop], Rows(stop - start, start, {}), found)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (JetnaeError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: not a complete HDF5 file ({reason}): copy or produce it again") from error
+
+
+def _match(file: Any, path: Path, options: ReadOptions) -> Match:
+    names: dict[str, set[str]] = {}
+    candidates = [layout for layout in LAYOUTS.values() if layout.container == "hdf5"]
+    if options.layout is not None:
+        candidates = [find_layout(options.layout, "hdf5")]
+    for layout in candidates:
+        table = file.get(layout.tree)
+        if isinstance(table, h5py.Dataset):
+            names[layout.tree] = _column_names(table)
+    if not names:
+        names.update({str(key): set() for key in file})
+    return match_layout(names, candidates, options.collection, path=str(path))
+
+
+def _column_names(table: Any) -> set[str]:
+    """The columns a pandas table must hold, judged by the widths of its blocks, not by pickled metadata."""
+    floats, integers = _blocks(table.dtype)
+    names = {"E", "PX", "PY", "PZ"} if floats else set()
+    return names | ({"is_signal_new"} if integers else set())
+
+
+def _blocks(dtype: Any) -> tuple[str, str]:
+    """The names of the block with the four-vectors and of the one with the labels; "" where there is none."""
+    floats = integers = ""
+    for name in dtype.names or ():
+        kind, shape = dtype[name].base.kind, dtype[name].shape
+        if kind == "f" and len(shape) == 1 and shape[0] >= 4 and shape[0] % 4 == 0:
+            floats = name
+        elif kind in "iu" and len(shape) == 1:
+            integers = name
+    return floats, integers
+
+
+def _padded(data: Any, rows: Rows, found: Match) -> Jets:
+    floats, integers = _blocks(data.dtype)
+    values = data[floats]
+    values = values[:, : values.shape[1] - TRUTH_COLUMNS].reshape(len(values), -1, 4)
+    used = values[..., 0] != 0  # NaN counts as used, so that it is reported and not passed over
+    energy, px, py, pz = (values[..., i][used] for i in range(4))
+    columns = {"px": px, "py": py, "pz": pz, "energy": energy}
+    return build_jets(
+        Constituents(momenta(columns), np.count_nonzero(used, axis=1)),
+        rows,
+        found,
+        np.arange(rows.first_event, rows.first_event + rows.n_events),
+        jets={},
+        label=data[integers][:, -1] if integers else None,
+    )

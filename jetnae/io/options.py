@@ -1,0 +1,25 @@
+"""What a user may choose about reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jetnae.errors import InputError
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a file; None lets the file decide.
+
+    layout : name of a layout. collection : name of a jet collection. chunk_size : events per chunk.
+    keep : event columns of the input to carry along. Raises `InputError` for a chunk size below one.
+    """
+
+    layout: str | None = None
+    collection: str | None = None
+    chunk_size: int | None = None
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.chunk_size is not None and self.chunk_size < 1:
+            raise InputError(f"chunk size {self.chunk_size}: expected at least 1 event")
