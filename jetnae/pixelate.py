@@ -1,0 +1,174 @@
+"""The compiled pass behind `make_images`: every jet on its own, in parallel, in float64 until it is a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+EDGE = 1e-9
+"""Coordinates this close below a pixel edge (in pixels) count as on it, so that rounding in the rotation does not
+decide to which side of the center a jet with one or two constituents falls."""
+
+
+def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile, keeping the result on disk; where nothing can be written, compile anew in each process."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            compiled: Callable[..., Any] = numba.njit(cache=True, **options)(function)
+        except RuntimeError:
+            compiled = numba.njit(cache=False, **options)(function)
+        return compiled
+
+    return decorate
+
+
+@_compiled(parallel=True, nogil=True)
+def pixelate(
+    pt: Any, eta: Any, phi: Any, offsets: Any, axes: Any, settings: Any, images: Any
+) -> None:  # pragma: no cover - compiled
+    """Fill `images` (n_jets, rows, columns) from flat constituents; jet i owns offsets[i]:offsets[i + 1]."""
+    actions, n_pixels, half_width, power, taps, rebin, pixel_sum = settings
+    for jet in numba.prange(len(offsets) - 1):
+        start, stop = offsets[jet], offsets[jet + 1]
+        if stop > start:
+            weight = pt[start:stop]
+            x, y = _align(weight, eta[start:stop], phi[start:stop], axes[jet], actions)
+            if rebin == 1 and len(taps) == 1:
+                _fill(weight, x, y, half_width, images[jet])
+                _apply_power(images[jet], power)
+            else:
+                fine = np.zeros((n_pixels, n_pixels), dtype=np.float32)
+                _fill(weight, x, y, half_width, fine)
+                _apply_power(fine, power)
+                if len(taps) > 1:
+                    fine = _smear(_smear(fine, taps), taps)
+                _rebin(fine, rebin, images[jet])
+            if pixel_sum > 0:
+                _normalize(images[jet], pixel_sum)
+
+
+@_compiled(nogil=True)
+def _align(weight: Any, eta: Any, phi: Any, axis: Any, actions: Any) -> Any:
+    """Coordinates (x, y) of the constituents after centering, rotation and flips, in rad."""
+    center, rotate, flip = actions
+    x, y = np.empty(len(weight)), np.empty(len(weight))
+    _relative(eta, phi, axis, x, y)
+    total = 0.0
+    for i in range(len(weight)):
+        total += weight[i]
+    if center:
+        # around the hardest constituent first: the centroid of angles only exists away from the seam at pi
+        hardest = np.argmax(weight)
+        _relative(eta, phi, np.array([float(eta[hardest]), float(phi[hardest])]), x, y)
+        mean_x, mean_y = 0.0, 0.0
+        for i in range(len(weight)):
+            mean_x += weight[i] * x[i]
+            mean_y += weight[i] * y[i]
+        x -= mean_x / total
+        y -= mean_y / total
+    if rotate:
+        _rotate(weight, x, y)
+    if flip:
+        _flip(weight, x, 1.0)
+        _flip(weight, y, -1.0)
+    return x, y
+
+
+@_compiled(nogil=True)
+def _relative(eta: Any, phi: Any, origin: Any, x: Any, y: Any) -> None:
+    """Distances to `origin` (eta, phi), with dphi in [-pi, pi)."""
+    for i in range(len(x)):
+        x[i] = eta[i] - origin[0]
+        dphi = phi[i] - origin[1]
+        y[i] = dphi - 2 * np.pi * np.floor((dphi + np.pi) / (2 * np.pi))
+
+
+@_compiled(nogil=True)
+def _rotate(weight: Any, x: Any, y: Any) -> None:
+    """Turn in place so that the axis of the largest pT-weighted second moment points along y."""
+    xx, xy, yy = 0.0, 0.0, 0.0
+    for i in range(len(x)):
+        xx += weight[i] * x[i] * x[i]
+        xy += weight[i] * x[i] * y[i]
+        yy += weight[i] * y[i] * y[i]
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy)  # of the principal axis to x; 0 where there is none
+    cos, sin = np.cos(angle), np.sin(angle)
+    for i in range(len(x)):
+        along, across = cos * x[i] + sin * y[i], cos * y[i] - sin * x[i]
+        x[i], y[i] = -across, along
+
+
+@_compiled(nogil=True)
+def _flip(weight: Any, x: Any, sign: float) -> None:
+    """Mirror in place where more pT lies at positive `sign * x`."""
+    balance = 0.0
+    for i in range(len(x)):
+        if abs(x[i]) > EDGE:
+            balance += weight[i] if x[i] * sign > 0 else -weight[i]
+    if balance > 0:
+        for i in range(len(x)):
+            x[i] = -x[i]
+
+
+@_compiled(nogil=True)
+def _fill(weight: Any, x: Any, y: Any, half_width: float, image: Any) -> None:
+    """Add every constituent inside the window to its pixel of the zero-filled `image`."""
+    n_pixels = len(image)
+    scale = 0.5 * n_pixels / half_width
+    for i in range(len(weight)):
+        column = int(np.floor((x[i] + half_width) * scale + EDGE))
+        row = int(np.floor((y[i] + half_width) * scale + EDGE))
+        if 0 <= row < n_pixels and 0 <= column < n_pixels:
+            image[row, column] += np.float32(weight[i])
+
+
+@_compiled(nogil=True)
+def _apply_power(image: Any, power: float) -> None:
+    """Raise filled pixels to a power in place and restore the sum; empty pixels stay empty."""
+    if power == 1.0:
+        return
+    flat = image.reshape(-1)
+    before = flat.sum()
+    for i in range(len(flat)):
+        if flat[i] > 0:
+            flat[i] = flat[i] ** power
+    after = flat.sum()
+    if after > 0:
+        flat *= before / after
+
+
+@_compiled(nogil=True, fastmath=True)
+def _smear(image: Any, taps: Any) -> Any:
+    """Convolve the columns with `taps`, reflecting at the edges, and transpose: twice is the two-dimensional filter."""
+    n, radius = len(image), len(taps) // 2
+    smeared = np.zeros((n, n), dtype=np.float32)
+    for row in range(n):
+        for k in range(len(taps)):
+            source = row + k - radius
+            source = -1 - source if source < 0 else source
+            source = 2 * n - 1 - source if source >= n else source
+            tap, from_row, to_row = taps[k], image[source], smeared[row]
+            for column in range(n):
+                to_row[column] += tap * from_row[column]
+    return np.ascontiguousarray(smeared.T)
+
+
+@_compiled(nogil=True)
+def _rebin(fine: Any, rebin: int, image: Any) -> None:
+    """Sum blocks of rebin x rebin pixels into the zero-filled `image`."""
+    for row in range(len(fine)):
+        for column in range(len(fine)):
+            image[row // rebin, column // rebin] += fine[row, column]
+
+
+@_compiled(nogil=True, fastmath=True)
+def _normalize(image: Any, pixel_sum: float) -> None:
+    """Scale in place to `pixel_sum`; an empty image stays empty."""
+    flat = image.reshape(-1)
+    total = flat.sum()
+    if total > 0:
+        flat *= np.float32(pixel_sum / total)
