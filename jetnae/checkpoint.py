@@ -1,0 +1,175 @@
+"""Checkpoints: weights with everything needed to score with them, in one file that is safe to load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from jetnae.config import parse
+from jetnae.errors import InputError
+from jetnae.files import write_bytes
+from jetnae.images import ImageSpec
+from jetnae.models import MODELS, Autoencoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+FORMAT_VERSION = 1
+KEY = "jetnae"
+
+
+@dataclass(frozen=True)
+class Validity:
+    """The jets a model was trained on: pt range in GeV, largest |eta|, jet radius."""
+
+    pt: tuple[float, float]
+    abs_eta: float
+    radius: float
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says about itself, stored as JSON beside the weights."""
+
+    format_version: int
+    kind: str
+    name: str
+    model: str
+    config: dict[str, Any]
+    image: ImageSpec
+    validity: Validity
+    layout: str
+    training: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to score, with its header."""
+
+    model: Autoencoder
+    header: Header
+
+    @property
+    def image(self) -> ImageSpec:
+        """How jets become this model's input."""
+        return self.header.image
+
+    @property
+    def validity(self) -> Validity:
+        """The jets this model was trained on."""
+        return self.header.validity
+
+
+def build_model(name: str, config: Any, image: ImageSpec) -> Autoencoder:
+    """Make an untrained model by name; raises `InputError` listing the known names, or on a bad configuration."""
+    if name not in MODELS:
+        raise InputError(f"unknown model '{name}', expected one of {', '.join(MODELS)}")
+    kind, config_kind = MODELS[name]
+    if image.pixel_sum is None:
+        raise InputError("image: pixel_sum is not set, but models expect images of a fixed pixel sum")
+    return kind(image.shape[0], image.pixel_sum, parse(config_kind, config, f"model '{name}'"))
+
+
+def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
+    """Write a checkpoint atomically; returns the header with the hash over header and weights filled in."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    content = asdict(header) | {"sha256": ""}
+    content["sha256"] = _hash(content, tensors)
+    write_bytes(path, save(tensors, metadata={KEY: json.dumps(content, sort_keys=True)}), force=True)
+    return _parse_header(content, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load a checkpoint without ever unpickling.
+
+    Raises `InputError` when the file is no checkpoint, was altered, or is of a newer format than this version knows.
+    """
+    content, tensors = _read(path)
+    header = _parse_header(content, path)
+    if header.sha256 != _hash({**content, "sha256": ""}, tensors):
+        raise InputError(f"{path}: the content does not match its hash, the checkpoint is damaged or was altered")
+    with torch.device("meta"):
+        model = build_model(header.model, header.config, header.image)
+    _check_tensors(model, tensors, path)
+    model.load_state_dict(tensors, assign=True)
+    return Checkpoint(model.eval(), header)
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that come with jetnae, by name."""
+    folder = resources.files("jetnae") / "assets" / "models"
+    files = sorted(Path(str(entry)) for entry in folder.iterdir() if entry.name.endswith(".safetensors"))
+    return {path.stem: path for path in files}
+
+
+def load_model(name_or_path: str | Path) -> Checkpoint:
+    """Load a bundled model by name, or any checkpoint by path; raises `InputError` when there is neither."""
+    bundled = bundled_models()
+    if str(name_or_path) in bundled:
+        return load_checkpoint(bundled[str(name_or_path)])
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.exists():
+        raise InputError(
+            f"no model '{name_or_path}': neither a file nor one of the bundled models ({', '.join(bundled)})"
+        )
+    return load_checkpoint(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not a checkpoint, or a damaged one ({str(error)[:100]})") from error
+    try:
+        content = json.loads(metadata[KEY])
+    except (KeyError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: a safetensors file without a jetnae header, expected a checkpoint") from error
+    if not isinstance(content, dict) or content.get("kind") != "checkpoint":
+        raise InputError(f"{path}: not a jetnae checkpoint")
+    return content, tensors
+
+
+def _parse_header(content: dict[str, Any], path: Path) -> Header:
+    version = content.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: checkpoint format {version!r}, this version of jetnae knows up to {FORMAT_VERSION}: update jetnae"
+        )
+    return parse(Header, content, str(path))
+
+
+def _check_tensors(model: Autoencoder, tensors: Mapping[str, Tensor], path: Path) -> None:
+    expected = {key: value.shape for key, value in model.state_dict().items()}
+    found = {key: value.shape for key, value in tensors.items()}
+    if found != expected:
+        odd = min(key for key, _ in set(expected.items()) ^ set(found.items()))
+        raise InputError(f"{path}: the weights do not fit the model '{type(model).__name__}' (first: {odd})")
+    for key, value in tensors.items():
+        if value.dtype != torch.float32 or not math.isfinite(float(value.abs().sum())):
+            raise InputError(f"{path}: the weights '{key}' are not finite 32-bit numbers")
+
+
+def _hash(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

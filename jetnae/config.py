@@ -1,0 +1,54 @@
+"""Strict configuration: mappings from TOML or JSON to frozen dataclasses; an unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+
+from jetnae.errors import InputError
+
+T = TypeVar("T")
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file; raises `InputError` when it is missing or not TOML."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, expected a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from error
+
+
+def parse(kind: type[T], data: Any, where: str) -> T:
+    """Make the dataclass `kind` from a mapping.
+
+    Raises `InputError` naming `where` and the key: unknown (with the known ones), missing, or of the wrong type.
+    """
+    _reject_unknown(kind, data, where)
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(data)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "table"
+        if first["type"] == "missing":
+            raise InputError(f"{where}: {key} is missing") from error
+        raise InputError(f"{where}: {key} = {first['input']!r}: {first['msg'].lower()}") from error
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _reject_unknown(kind: Any, data: Any, where: str) -> None:
+    if not (dataclasses.is_dataclass(kind) and isinstance(data, dict)):
+        return
+    known = [field.name for field in dataclasses.fields(kind)]
+    hints = typing.get_type_hints(kind)
+    for key, value in data.items():
+        if key not in known:
+            raise InputError(f"{where}: unknown key '{key}', the known ones are {', '.join(known)}")
+        _reject_unknown(hints[key], value, f"{where}: {key}")

@@ -1,0 +1,103 @@
+"""From jet files to the images a training sees: selection, validity range, split."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jetnae.errors import InputError
+from jetnae.images import ImageSpec, make_images
+from jetnae.io import ReadOptions, iter_jets
+from jetnae.jets import select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from jetnae.jets import Jets
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which jets to train on; this is also the range the model will call valid.
+
+    files : jet files; relative paths are looked up in `JETNAE_DATA` (default `data`).
+    n_jets : use the first so many selected jets. validation : share held out to watch the training.
+    pt : range in GeV. abs_eta : largest |eta|. radius : jet radius, for the record.
+    label : keep only jets with this label where the files have labels; None keeps all.
+    """
+
+    files: tuple[str, ...]
+    n_jets: int
+    pt: tuple[float, float]
+    abs_eta: float
+    radius: float
+    validation: float = 0.1
+    label: int | None = 0
+    layout: str | None = None
+    collection: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.files or self.n_jets < 2 or not 0 < self.validation < 1 or self.pt[0] >= self.pt[1]:
+            raise InputError("expected files, n_jets >= 2, validation between 0 and 1, and pt = [low, high]")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images of the training and of the held-out jets, (n, side, side), and where they came from."""
+
+    training: Tensor
+    validation: Tensor
+    layout: str
+    files: dict[str, str]
+
+
+def data_path(name: str) -> Path:
+    """Where a data file named in a configuration lies."""
+    return Path(os.environ.get("JETNAE_DATA", "data")) / name
+
+
+def load_training_data(config: DataConfig, spec: ImageSpec, seed: int) -> TrainingData:
+    """Read, select, turn into images, and split at random; raises `InputError` when too few jets pass."""
+    images: list[npt.NDArray[np.float32]] = []
+    layout = ""
+    for jets in _selected(config):
+        images.append(make_images(jets, spec))
+        layout = jets.layout
+    pixels = np.concatenate(images) if images else np.zeros((0, *spec.shape), dtype=np.float32)
+    if len(pixels) < config.n_jets:
+        raise InputError(
+            f"{len(pixels)} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
+        )
+    order = np.random.default_rng(seed).permutation(config.n_jets)
+    n_validation = max(int(config.validation * config.n_jets), 1)
+    shuffled = torch.from_numpy(pixels[: config.n_jets][order])
+    sizes = {name: f"{data_path(name).stat().st_size} bytes" for name in config.files}
+    return TrainingData(shuffled[n_validation:], shuffled[:n_validation], layout, sizes)
+
+
+def _selected(config: DataConfig) -> Iterator[Jets]:
+    """Chunks of selected jets, until there are enough."""
+    n_jets = 0
+    for name in config.files:
+        for jets in iter_jets(data_path(name), ReadOptions(config.layout, config.collection)):
+            passing = select(jets, _mask(jets, config))
+            n_jets += len(passing)
+            yield passing
+            if n_jets >= config.n_jets:
+                return
+
+
+def _mask(jets: Jets, config: DataConfig) -> npt.NDArray[np.bool_]:
+    low, high = config.pt
+    mask = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= config.abs_eta) & (jets.n_constituents > 0)
+    if config.label is not None and jets.label is not None:
+        mask &= jets.label == config.label
+    return np.asarray(mask)
