@@ -1,0 +1,213 @@
+"""Files to scores: chunks of jets, images, model, one number per jet in the order of the input."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+import torch
+
+import jetnae
+from jetnae.checkpoint import Checkpoint, load_model
+from jetnae.errors import InputError
+from jetnae.images import make_images
+from jetnae.io import ReadOptions, reader_for
+from jetnae.io.scores import FORMAT_VERSION, PREFIX, write_scores
+from jetnae.jets import concatenate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from jetnae.io import Match
+    from jetnae.jets import Jets
+
+DEFAULT_MODEL = "qcd-ak8-nae"
+BATCH_SIZE = 512
+"""Images through the network at once: bounds memory, does not change a score."""
+
+QUANTILES = (0.05, 0.5, 0.95, 0.99)
+
+SCORED, NO_CONSTITUENTS, OUTSIDE_WINDOW = 0, 1, 2
+"""Status of a jet: scored; no constituents, score NaN; all constituents outside the image, score of an empty one."""
+
+
+@dataclass(frozen=True)
+class ScoredJets:
+    """Jets with their anomaly scores.
+
+    score : (n_jets,) float32, larger is more anomalous, NaN for jets without constituents.
+    status : (n_jets,) 0 scored, 1 no constituents, 2 nothing inside the image window.
+    sum_sq : (n_jets,) sum of the squared pixels, a baseline any image model has to beat.
+    in_range : (n_jets,) whether the jet lies in the range the model was trained on.
+    """
+
+    jets: Jets
+    score: npt.NDArray[np.float32]
+    status: npt.NDArray[np.int32]
+    sum_sq: npt.NDArray[np.float32]
+    in_range: npt.NDArray[np.bool_]
+
+    def columns(self) -> dict[str, Any]:
+        """Per-jet columns as they are written, without the `jetnae_` prefix."""
+        jets = self.jets
+        columns: dict[str, Any] = {
+            name: getattr(jets, name).astype(np.float32) for name in ("pt", "eta", "phi", "mass")
+        }
+        columns |= {"n_constituents": jets.n_constituents.astype(np.int32)}
+        columns |= {name: getattr(self, name) for name in ("score", "status", "sum_sq", "in_range")}
+        return columns if jets.label is None else columns | {"label": jets.label}
+
+    def event_columns(self) -> dict[str, Any]:
+        """Per-event columns: what passes through, and the two largest scores (NaN where there are not so many)."""
+        per_event = ak.unflatten(np.nan_to_num(self.score, nan=-np.inf), self.jets.jets_per_event)
+        ordered = ak.to_numpy(ak.fill_none(ak.pad_none(ak.sort(per_event, ascending=False), 2, clip=True), np.nan))
+        ordered = np.where(np.isneginf(ordered), np.nan, ordered).astype(np.float32)
+        named = {f"{PREFIX}_{key}" if key == "weight" else key: column for key, column in self.jets.events.items()}
+        return {**named, f"{PREFIX}_max_score": ordered[:, 0], f"{PREFIX}_second_score": ordered[:, 1]}
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What scoring one file came to; `quantiles` maps `QUANTILES` to scores, empty where nothing was scored."""
+
+    output: Path
+    layout: str
+    collection: str
+    n_events: int
+    n_jets: int
+    n_out_of_range: int
+    n_without_constituents: int
+    n_dropped: int
+    quantiles: dict[float, float]
+    seconds: float
+
+
+def score_jets(jets: Jets, checkpoint: Checkpoint, device: torch.device | None = None) -> ScoredJets:
+    """Anomaly score of every jet of a batch."""
+    device = device or torch.device("cpu")
+    images = make_images(jets, checkpoint.image)
+    model = checkpoint.model.to(device)
+    score = np.empty(len(jets), dtype=np.float32)
+    for start in range(0, len(jets), BATCH_SIZE):
+        batch = torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
+        score[start : start + BATCH_SIZE] = model.score(batch).cpu().numpy()
+    flat = images.reshape(len(jets), -1)
+    empty = flat.sum(axis=1) == 0
+    status = np.where(jets.n_constituents == 0, NO_CONSTITUENTS, np.where(empty, OUTSIDE_WINDOW, SCORED))
+    score[status == NO_CONSTITUENTS] = np.nan
+    low, high = checkpoint.validity.pt
+    in_range = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= checkpoint.validity.abs_eta)
+    return ScoredJets(jets, score, status.astype(np.int32), np.square(flat).sum(axis=1), in_range)
+
+
+def iter_scores(
+    path: str | Path,
+    checkpoint: Checkpoint,
+    options: ReadOptions | None = None,
+    device: torch.device | None = None,
+) -> Iterator[ScoredJets]:
+    """Score a file chunk by chunk, in order; memory does not grow with the file."""
+    for jets in reader_for(path).iter_jets(Path(path), options or ReadOptions()):
+        yield score_jets(jets, checkpoint, device)
+
+
+def score(path: str | Path, model: str | Path = DEFAULT_MODEL, *, keep: tuple[str, ...] = ()) -> ScoredJets:
+    """Score all jets of a file in memory with a bundled model, or a checkpoint file.
+
+    Raises `InputError` when the file or the model cannot be read.
+    """
+    parts = list(iter_scores(path, load_model(model), ReadOptions(keep=keep)))
+    names = ("score", "status", "sum_sq", "in_range")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return ScoredJets(concatenate([part.jets for part in parts]), **columns)
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """One file to score, and where to; `command` is recorded as its provenance."""
+
+    path: Path
+    output: Path
+    checkpoint: Checkpoint
+    options: ReadOptions = field(default_factory=ReadOptions)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    force: bool = False
+    command: str = ""
+
+
+def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) -> ScoreSummary:
+    """Score a file into a score file with one entry per input event, written atomically.
+
+    `report` is called with the events done and all events. Raises `InputError` for unusable input or output.
+    """
+    started = time.monotonic()
+    reader = reader_for(job.path)
+    found = reader.match(job.path, job.options)
+    total = reader.count_events(job.path, job.options)
+    tally = _Tally()
+    with write_scores(job.output, _provenance(job, found, reader.identity(job.path)), force=job.force) as writer:
+        for scored in iter_scores(job.path, job.checkpoint, job.options, job.device):
+            writer.append(scored.columns(), scored.jets.jets_per_event, scored.event_columns())
+            tally.add(scored)
+            if report is not None:
+                report(tally.n_events, total)
+        if tally.n_events != total:
+            raise InputError(f"{job.path}: {tally.n_events} of {total} events could be read, the file is damaged")
+    return tally.summary(job.output, found, time.monotonic() - started)
+
+
+def _provenance(job: ScoreJob, found: Match, input_id: str) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "scores",
+        "jetnae": jetnae.__version__,
+        "model": job.checkpoint.header.name,
+        "model_sha256": job.checkpoint.header.sha256,
+        "input": job.path.name,
+        "input_id": input_id,
+        "layout": found.layout.name,
+        "collection": found.collection.name,
+        "command": job.command,
+    }
+
+
+class _Tally:
+    """Running counts over the chunks of one file, and a sample of its scores whose size stays bounded."""
+
+    most = 1_000_000
+
+    def __init__(self) -> None:
+        self.n_events = self.n_jets = self.n_out_of_range = self.n_without_constituents = self.n_dropped = 0
+        self._sample = np.zeros(0, dtype=np.float32)
+        self._stride = 1
+
+    def add(self, scored: ScoredJets) -> None:
+        self.n_events += scored.jets.n_events
+        self.n_jets += len(scored.jets)
+        self.n_out_of_range += int(np.count_nonzero(~scored.in_range))
+        self.n_without_constituents += int(np.count_nonzero(scored.status == NO_CONSTITUENTS))
+        self.n_dropped += scored.jets.n_dropped
+        finite = scored.score[np.isfinite(scored.score)]
+        self._sample = np.concatenate([self._sample, finite[:: self._stride]])
+        while len(self._sample) > self.most:
+            self._sample, self._stride = self._sample[::2], 2 * self._stride
+
+    def summary(self, output: Path, found: Match, seconds: float) -> ScoreSummary:
+        return ScoreSummary(
+            output=output,
+            layout=found.layout.name,
+            collection=found.collection.name,
+            n_events=self.n_events,
+            n_jets=self.n_jets,
+            n_out_of_range=self.n_out_of_range,
+            n_without_constituents=self.n_without_constituents,
+            n_dropped=self.n_dropped,
+            quantiles={q: float(np.quantile(self._sample, q)) for q in QUANTILES} if len(self._sample) else {},
+            seconds=seconds,
+        )
