@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jetnae.version import __version__
+
 if TYPE_CHECKING:
     from jetnae.checkpoint import load_model
     from jetnae.images import ImageSpec, make_images
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from jetnae.jets import Jets
     from jetnae.scoring import score
 
-__version__ = "0.1.0"
 __all__ = ["ImageSpec", "Jets", "__version__", "load_model", "make_images", "read_jets", "score"]
 
 _HOMES = {

@@ -86,7 +86,7 @@ def build_model(name: str, config: Any, image: ImageSpec) -> Autoencoder:
 def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
     """Write a checkpoint atomically; returns the header with the hash over header and weights filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    content = asdict(header) | {"sha256": ""}
+    content = json.loads(json.dumps(asdict(header) | {"sha256": ""}))  # as it will be read back
     content["sha256"] = _hash(content, tensors)
     write_bytes(path, save(tensors, metadata={KEY: json.dumps(content, sort_keys=True)}), force=True)
     return _parse_header(content, path)

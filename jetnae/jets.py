@@ -125,11 +125,16 @@ def concatenate(batches: Sequence[Jets]) -> Jets:
         n_events=sum(batch.n_events for batch in batches),
         first_event=batches[0].first_event,
         label=np.concatenate(labels) if len(labels) == len(batches) else None,
-        events={name: ak.concatenate([batch.events[name] for batch in batches]) for name in batches[0].events},
+        events={name: _join([batch.events[name] for batch in batches]) for name in batches[0].events},
         n_dropped=sum(batch.n_dropped for batch in batches),
         collection=batches[0].collection,
         layout=batches[0].layout,
     )
+
+
+def _join(columns: Sequence[Any]) -> Any:
+    """Concatenate; columns with one value per row stay NumPy arrays."""
+    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else ak.concatenate(columns)
 
 
 def four_vectors(pt: Any, eta: Any, phi: Any, mass: Any) -> ak.Array:

@@ -11,13 +11,13 @@ import awkward as ak
 import numpy as np
 import torch
 
-import jetnae
 from jetnae.checkpoint import Checkpoint, load_model
 from jetnae.errors import InputError
 from jetnae.images import make_images
 from jetnae.io import ReadOptions, reader_for
 from jetnae.io.scores import FORMAT_VERSION, PREFIX, write_scores
 from jetnae.jets import concatenate
+from jetnae.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jetnae.io import Match
     from jetnae.jets import Jets
 
-DEFAULT_MODEL = "qcd-ak8-nae"
+DEFAULT_MODEL = "qcd_ak8_nae"
 BATCH_SIZE = 512
 """Images through the network at once: bounds memory, does not change a score."""
 
@@ -97,13 +97,12 @@ def score_jets(jets: Jets, checkpoint: Checkpoint, device: torch.device | None =
     for start in range(0, len(jets), BATCH_SIZE):
         batch = torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
         score[start : start + BATCH_SIZE] = model.score(batch).cpu().numpy()
-    flat = images.reshape(len(jets), -1)
-    empty = flat.sum(axis=1) == 0
+    empty = images.sum(axis=(1, 2)) == 0
     status = np.where(jets.n_constituents == 0, NO_CONSTITUENTS, np.where(empty, OUTSIDE_WINDOW, SCORED))
     score[status == NO_CONSTITUENTS] = np.nan
     low, high = checkpoint.validity.pt
     in_range = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= checkpoint.validity.abs_eta)
-    return ScoredJets(jets, score, status.astype(np.int32), np.square(flat).sum(axis=1), in_range)
+    return ScoredJets(jets, score, status.astype(np.int32), np.square(images).sum(axis=(1, 2)), in_range)
 
 
 def iter_scores(
@@ -166,7 +165,7 @@ def _provenance(job: ScoreJob, found: Match, input_id: str) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "kind": "scores",
-        "jetnae": jetnae.__version__,
+        "jetnae": __version__,
         "model": job.checkpoint.header.name,
         "model_sha256": job.checkpoint.header.sha256,
         "input": job.path.name,

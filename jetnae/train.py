@@ -16,7 +16,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-import jetnae
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
 from jetnae.config import parse, read_toml
 from jetnae.diagnostics import energies, mean_image_energy, measure_energies
@@ -25,6 +24,7 @@ from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
 from jetnae.models import Autoencoder, NormalizedAutoencoder
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
+from jetnae.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def _header(name: str, config: RunConfig, data: TrainingData, summary: dict[str,
         layout=data.layout,
         training={"config": asdict(config), "files": data.files, **summary},
         provenance={
-            "jetnae": jetnae.__version__,
+            "jetnae": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import awkward as ak
@@ -14,6 +15,8 @@ import uproot
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
 from jetnae.images import ImageSpec
 from jetnae.jets import Jets, four_vectors, sum_constituents
+
+torch.set_num_threads(1)  # the networks here are too small to share, and the machine may be busy
 
 SMALL_NETWORK = {"network": {"channels": [4, 4, 4], "hidden": 16, "latent_dim": 3}}
 
@@ -27,10 +30,10 @@ def real_data() -> Path:
     return folder.resolve()
 
 
-def random_constituents(counts: list[int], seed: int = 1) -> ak.Array:
+def random_constituents(counts: Sequence[int], seed: int = 1) -> ak.Array:
     """Jets with `counts` constituents each, spread over a few tenths in eta and phi around random axes."""
     rng = np.random.default_rng(seed)
-    total = sum(counts)
+    total = int(np.sum(counts))
     axis_eta, axis_phi = (np.repeat(rng.uniform(-width, width, len(counts)), counts) for width in (1.5, np.pi))
     phi = axis_phi + rng.normal(0, 0.15, total)
     columns = {
@@ -51,18 +54,19 @@ def jets_of(constituents: ak.Array) -> Jets:
 
 def write_events(path: Path, counts: list[list[int]], seed: int = 1, **columns: np.ndarray) -> Path:
     """A ROOT file in our own layout; `counts` lists for each event the constituents of each of its jets."""
-    per_jet = [count for event in counts for count in event]
+    per_jet = np.array([count for event in counts for count in event], dtype=np.int64)
+    n_jets = np.array([len(event) for event in counts], dtype=np.int64)
+    per_event = np.array([sum(event) for event in counts], dtype=np.int64)
     constituents = random_constituents(per_jet, seed)
-    jet_idx = [np.repeat(np.arange(len(event)), event) for event in counts]
-    per_event = [sum(event) for event in counts]
+    in_event = np.arange(len(per_jet)) - np.repeat(np.cumsum(n_jets) - n_jets, n_jets)
     flat = {f: ak.unflatten(ak.flatten(constituents[f]), per_event) for f in ("pt", "eta", "phi", "mass")}
     pt, eta, phi, mass = sum_constituents(constituents)
     jets = ak.zip({"pt": pt, "eta": eta, "phi": phi, "mass": mass, "label": np.arange(len(pt)) % 2})
     events = {
         "event": np.arange(len(counts), dtype=np.uint64) + 100,
         "weight": np.linspace(0.5, 2.0, len(counts)),
-        "Jet": ak.unflatten(jets, [len(event) for event in counts]),
-        "Constituent": ak.zip({**flat, "jetIdx": ak.values_astype(ak.Array(jet_idx), np.int32)}),
+        "Jet": ak.unflatten(jets, n_jets),
+        "Constituent": ak.zip({**flat, "jetIdx": ak.unflatten(np.repeat(in_event, per_jet), per_event)}),
         **columns,
     }
     types = {k: v.dtype if isinstance(v, np.ndarray) else ak.type(v).content for k, v in events.items()}

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from jetnae.cli import models, plot, sample, score, train
 from jetnae.errors import JetnaeError
+from jetnae.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -31,8 +32,6 @@ app.command("plot")(plot.plot)
 
 def _version(show: bool) -> None:
     if show:
-        from jetnae import __version__
-
         print(f"jetnae {__version__}")
         raise typer.Exit
 

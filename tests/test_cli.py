@@ -1,0 +1,212 @@
+"""The command line as a user meets it: what it writes, what it prints, and one line when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uproot
+
+from jetnae.io.scores import read_scores
+from tests.conftest import write_events
+from tests.test_checkpoint import edited
+
+
+def jetnae(*arguments: object, cwd: Path, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in its own process; `limit` is the largest file it may write, in bytes."""
+
+    def small_disk() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-c", "from jetnae.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120, preexec_fn=small_disk
+    )
+
+
+def fails(*arguments: object, cwd: Path, limit: int | None = None) -> str:
+    """Run a command that must fail with exit code 2, one line, no traceback, and nothing half-written."""
+    before = {path.name for path in cwd.iterdir()}
+    result = jetnae(*arguments, cwd=cwd, limit=limit)
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert {path.name for path in cwd.iterdir()} == before
+    return lines[0]
+
+
+def test_sample_score_plot(tmp_path: Path) -> None:
+    for arguments in (["sample"], ["score", "events.root"], ["plot", "events.scores.root"]):
+        result = jetnae(*arguments, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    scores = read_scores(tmp_path / "events.scores.root")
+    with uproot.open(tmp_path / "events.root") as file:
+        assert scores.counts.tolist() == file["events/nJet"].array().tolist()
+    assert np.isfinite(scores.jets["score"]).all()
+    process = np.repeat(np.asarray(scores.events["process"]), scores.counts)
+    inside = scores.jets["in_range"]
+    medians = [np.median(scores.jets["score"][inside & (process == kind)]) for kind in (0, 1)]
+    assert medians[1] > medians[0]  # tops are more anomalous than QCD
+    assert (tmp_path / "events.scores.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "events.scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_score_says_what_it_did(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    output = jetnae("score", events_root, "--model", small_checkpoint, "--keep", "nJet", cwd=tmp_path).stdout
+    for expected in (
+        "layout jetnae, jets Jet",
+        "events  7",
+        "jets  11",
+        "no constituents  1",
+        "50 < pt < 400 GeV",
+        "50 %:",
+        "jets/s",
+        "events.scores.root",
+    ):
+        assert expected in output
+    assert "nJet" in read_scores(tmp_path / "events.scores.root").events
+
+
+def test_an_empty_tree_is_scored(small_checkpoint: Path, tmp_path: Path) -> None:
+    write_events(tmp_path / "empty.root", [])
+    result = jetnae("score", "empty.root", "--model", small_checkpoint, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(read_scores(tmp_path / "empty.scores.root").counts) == 0
+
+
+def test_several_inputs_give_one_output_each(small_checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_events(tmp_path / f"{name}.root", [[3], [4, 5]])
+    result = jetnae("score", "a.root", "b.root", "--model", small_checkpoint, "--output", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.scores.root", "b.scores.root"}
+
+
+def test_scoring_twice_needs_force(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ("score", events_root, "--model", small_checkpoint)
+    assert jetnae(*arguments, cwd=tmp_path).returncode == 0
+    before = (tmp_path / "events.scores.root").read_bytes()
+    assert "--force" in fails(*arguments, cwd=tmp_path)
+    assert (tmp_path / "events.scores.root").read_bytes() == before
+    assert jetnae(*arguments, "--force", cwd=tmp_path).returncode == 0
+
+
+def test_what_is_wrong_with_the_input_is_one_line(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    data = events_root.read_bytes()
+    (tmp_path / "cut.root").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.root").write_text("hello")
+    with uproot.recreate(tmp_path / "nojets.root") as file:
+        file.mktree("Events", {"nMuon": "int32"})
+    expected = {
+        "missing.root": "No such file",
+        "cut.root": "cut.root",
+        "text.root": "not a ROOT or HDF5 file",
+        "nojets.root": "tried jetnae, pfnano",
+    }
+    for name, message in expected.items():
+        assert message in fails("score", name, "--model", small_checkpoint, cwd=tmp_path)
+
+
+def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    newer = edited(small_checkpoint, tmp_path / "newer.safetensors", format_version=99)
+    tampered = edited(small_checkpoint, tmp_path / "tampered.safetensors", name="other")
+    score = ("score", events_root, "--model", small_checkpoint)
+    cases = {
+        ("score", events_root, "--model", "no-such-model"): "bundled models",
+        ("score", events_root, "--model", newer): "update jetnae",
+        ("score", events_root, "--model", tampered): "does not match its hash",
+        (*score, "--layout", "no-such-layout"): "choose one of",
+        (*score, "--collection", "Muon"): "found Jet",
+        (*score, "--keep", "nothing"): "no branch nothing",
+        (*score, "--device", "abacus"): "choose auto or cpu",
+        (*score, "--chunk-size", "0"): "chunk-size",
+        (*score, "--output", "/dev/null/scores"): "cannot be written",
+        (*score, "--output", "scores.h5"): "written as .root",
+        (*score, "--wrong"): "--wrong",
+        ("no-such-command",): "No such command",
+        ("models", "no-such-model"): "expected one of",
+    }
+    for arguments, message in cases.items():
+        assert message in fails(*arguments, cwd=tmp_path), arguments
+
+
+@pytest.mark.parametrize("kilobytes", [0, 1, 4])
+def test_a_full_disk_leaves_nothing_behind(
+    kilobytes: int, events_root: Path, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    message = fails("score", events_root, "--model", small_checkpoint, cwd=tmp_path, limit=1024 * kilobytes)
+    assert "cannot be written" in message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_is_said(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    message = fails("score", events_root, "--model", small_checkpoint, "--output", folder, cwd=tmp_path)
+    assert "cannot be written" in message
+
+
+def test_an_unknown_key_in_a_training_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[data]\nfile = 'x'\n[model]\nname = 'ae'\n[train]\nn_steps = 1\n")
+    assert "unknown key 'file', the known ones are files" in fails("train", "run.toml", cwd=tmp_path)
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
+    for arguments in (("--debug", "score", "missing.root"), ("score", "missing.root", "--debug")):
+        result = jetnae(*arguments, cwd=tmp_path)
+        assert result.returncode == 2
+        assert "Traceback" in result.stderr
+
+
+def test_models_are_listed(tmp_path: Path) -> None:
+    assert "qcd_ak8_nae" in jetnae("models", cwd=tmp_path).stdout
+    assert "AUC" in jetnae("models", "qcd_ak8_nae", cwd=tmp_path).stdout
+
+
+def test_help_does_not_import_what_it_does_not_need(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['jetnae', '--help']\n"
+        "from jetnae.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'torch', 'uproot', 'awkward', 'numba', 'matplotlib', 'numpy', 'h5py'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "score" in result.stdout
+
+
+def test_scoring_does_not_import_what_it_does_not_need(
+    events_root: Path, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; sys.argv = ['jetnae', 'score', {str(events_root)!r}, '--model', {str(small_checkpoint)!r}]\n"
+        "from jetnae.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'matplotlib', 'mplhep', 'hist', 'scipy.stats'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_interruption_leaves_nothing_behind(small_checkpoint: Path, tmp_path: Path) -> None:
+    write_events(tmp_path / "many.root", [[20, 20]] * 3000)
+    command = [sys.executable, "-c", "from jetnae.cli import main; main()", "score", "many.root", "--chunk-size", "1"]
+    with subprocess.Popen([*command, "--model", small_checkpoint], cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob(".many.scores.root.*")):
+            time.sleep(0.05)
+        process.send_signal(2)
+        process.wait(timeout=60)
+    assert process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["many.root"]

@@ -1,0 +1,69 @@
+"""Configuration is strict, and says what it would have accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jetnae.config import parse, read_toml
+from jetnae.errors import InputError
+from jetnae.models import NaeConfig
+from jetnae.train import RunConfig, read_run_config
+
+MINIMAL = """
+[data]
+files = ["qcd.root"]
+n_jets = 100
+pt = [550, 650]
+abs_eta = 2.0
+radius = 0.8
+[model]
+name = "nae"
+[train]
+n_steps = 5
+learning_rate = 1e-4
+"""
+
+
+def test_a_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL)
+    config = read_run_config(path)
+    assert config.data.pt == (550.0, 650.0)
+    assert config.image.n_pixels == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("n_jets", "n_jet"), r"run\.toml: data: unknown key 'n_jet', the known ones are files, n_jets"),
+        (("[train]", "[training]"), "unknown key 'training', the known ones are data, model, train, image"),
+        (("n_steps = 5", ""), "train.n_steps is missing"),
+        (("n_steps = 5", 'n_steps = "many"'), "train.n_steps = 'many'"),
+        (("[550, 650]", "[650, 550]"), r"pt = \[low, high\]"),
+        (('name = "nae"', ""), "model.name is missing"),
+        (("[data]", "[data"), "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL.replace(*change))
+    with pytest.raises(InputError, match=message):
+        read_run_config(path)
+
+
+def test_unknown_keys_are_found_at_every_depth() -> None:
+    with pytest.raises(InputError, match="latent: unknown key 'steps', the known ones are n_steps, step_size"):
+        parse(NaeConfig, {"latent": {"n_steps": 1, "step_size": 1.0, "noise_std": 0.1, "steps": 2}}, "model")
+
+
+def test_a_missing_file_is_said() -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_toml("nowhere.toml")
+
+
+def test_the_configurations_in_the_repository_are_valid() -> None:
+    paths = sorted((Path(__file__).parents[1] / "analyses").glob("*.toml"))
+    assert paths
+    assert all(isinstance(read_run_config(path), RunConfig) for path in paths)
