@@ -35,7 +35,7 @@ class Jets:
     first_event : row number of the first of them.
     label : (n_jets,) 0 background, 1 signal, or None where the file does not say.
     events : pass-through columns with one entry per input row (`run`, `event`, `weight`, ...).
-    n_dropped : non-finite or negative-pt constituents, and links to nowhere, left out while reading.
+    n_dropped : constituents left out while reading: not finite, negative or absurd pt, or links to nowhere.
     collection, layout : where the jets came from.
 
     Raises `InputError` naming the first jet whose columns do not fit together.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -200,13 +201,14 @@ def test_scoring_does_not_import_what_it_does_not_need(
     assert result.returncode == 0, result.stderr
 
 
-def test_an_interruption_leaves_nothing_behind(small_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_nothing_behind(number: int, small_checkpoint: Path, tmp_path: Path) -> None:
     write_events(tmp_path / "many.root", [[20, 20]] * 3000)
     command = [sys.executable, "-c", "from jetnae.cli import main; main()", "score", "many.root", "--chunk-size", "1"]
     with subprocess.Popen([*command, "--model", small_checkpoint], cwd=tmp_path, stderr=subprocess.PIPE) as process:
         while process.poll() is None and not list(tmp_path.glob(".many.scores.root.*")):
             time.sleep(0.05)
-        process.send_signal(2)
+        process.send_signal(number)
         process.wait(timeout=60)
     assert process.returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["many.root"]

@@ -157,11 +157,11 @@ def test_event_columns_pass_through(events_root: Path) -> None:
 def test_bad_constituents_are_dropped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "bad.root"
     constituents = {
-        "pt": [[1.0, np.nan, 2.0, -3.0, 0.0, 4.0, 5.0]],
-        "eta": [[0.0, 0.0, np.inf, 0.0, 0.0, 0.0, 0.0]],
-        "phi": [[0.0] * 7],
-        "mass": [[0.0] * 7],
-        "jetIdx": np.array([[0, 0, 0, 0, 0, 0, 9]]),
+        "pt": [[1.0, np.nan, 2.0, -3.0, 0.0, 4.0, 5.0, 1e30]],
+        "eta": [[0.0, 0.0, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0]],
+        "phi": [[0.0] * 8],
+        "mass": [[0.0] * 8],
+        "jetIdx": np.array([[0, 0, 0, 0, 0, 0, 9, 0]]),
     }
     jets = {name: [[7.0]] for name in ("pt", "eta", "phi", "mass")}
     data = {"Jet": ak.zip({k: ak.Array(v) for k, v in jets.items()})}
@@ -170,8 +170,8 @@ def test_bad_constituents_are_dropped_and_counted(tmp_path: Path) -> None:
         types = {name: ak.type(column).content for name, column in data.items()}
         file.mktree("events", types, counter_name=lambda name: f"n{name}").extend(data)
     read = read_jets(path)
-    # not finite: 2, negative: 1, of no jet: 1; the empty one is no error
-    assert read.n_dropped == 4
+    # not finite: 2, negative: 1, of no jet: 1, absurd: 1; the empty one is no error
+    assert read.n_dropped == 5
     assert ak.to_list(read.constituents.pt) == [[1.0, 4.0]]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 
-import click
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from jetnae.cli import models, plot, sample, score, train
 from jetnae.errors import JetnaeError
@@ -47,24 +48,36 @@ def options(
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 a bug, 2 input or usage, 130 interrupted."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # batch systems end jobs so: clean up as for Ctrl-C
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        sys.exit(app(arguments, standalone_mode=False))
+        sys.exit(app(arguments, prog_name="jetnae", standalone_mode=False))
     except JetnaeError as error:
         sys.exit(_fail(str(error), error.exit_code, debug))
-    except click.ClickException as error:
-        hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-        sys.exit(_fail(error.format_message() + hint, 2, debug))
-    except (KeyboardInterrupt, click.Abort):
+    except typer.TyperException as error:
+        sys.exit(_fail(_usage(error), 2, debug))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_fail("interrupted, nothing half-written was left", 130, debug))
     except Exception as error:
         message = f"internal error, please report it with the output of --debug: {type(error).__name__}: {error}"
         sys.exit(_fail(message, 1, debug))
 
 
+def _usage(error: typer.TyperException) -> str:
+    """What was wrong with the options, and where they are explained."""
+    describe = getattr(error, "format_message", None)
+    message = (str(error) if describe is None else describe()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    if not message:
+        return ""  # no arguments at all: the help is printed already
+    return message if context is None else f"{message} (see {context.command_path} --help)"
+
+
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {message}", highlight=False, markup=True)
+    if message:
+        line = Text.assemble(("error:", "bold red"), " ", message)
+        Console(stderr=True, soft_wrap=True).print(line, highlight=False)
     return code

@@ -10,6 +10,9 @@ import typer
 if TYPE_CHECKING:
     from jetnae.checkpoint import Header
 
+EQUILIBRATED = (0.85, 1.15)
+"""Range of E-/E+ on fresh chains in which a training can be interpreted."""
+
 
 def train(
     config: Path = typer.Argument(..., help="Configuration, such as analyses/qcd_ak8_nae.toml."),
@@ -64,3 +67,6 @@ def _print(header: Header, folder: Path) -> None:
         print(f"{name:>16}  {value}")
     if summary["energy_data"] > 0.9 * summary["energy_mean_image"]:
         print("warning: the reconstruction is hardly better than the mean image: the autoencoder has collapsed")
+    low, high = EQUILIBRATED
+    if not low <= summary.get("energy_ratio", 1.0) <= high:
+        print(f"warning: E-/E+ is outside {low:g} to {high:g}: chains and data disagree, train on before you trust it")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jetnae.jets import FloatArray, IntArray
 
 
+MAX_PT = 1e8
+"""GeV. No constituent is harder; a larger number is a broken one, and would overflow a pixel."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """The input rows of one chunk: how many, where they start, and the columns that pass through."""
@@ -93,9 +97,9 @@ def _jet_vectors(jets: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray
 
 
 def _drop_bad(constituents: Constituents) -> tuple[Constituents, int]:
-    """Leave out empty slots (pt = 0, silently) and non-finite or negative ones (counted)."""
+    """Leave out empty slots (pt = 0, silently) and ones that are not finite, negative or absurd (counted)."""
     pt = constituents.momenta[0]
-    good = np.isfinite(pt) & (pt >= 0)
+    good = (pt >= 0) & (pt <= MAX_PT)  # false for NaN
     for column in constituents.momenta[1:]:
         good &= np.isfinite(column)
     n_bad = int(len(good) - np.count_nonzero(good))

@@ -49,11 +49,12 @@ def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
         found = _match(file, path, options)
         tree = file[found.layout.tree]
         columns = _columns(tree, found, options.keep, path)
-        names = sorted({*found.collection.required, *columns.values(), *_label_name(tree, found)})
-        step = options.chunk_size or max(int(tree.num_entries_for(TARGET_BYTES, expressions=names)), 1)
+        names = {*found.collection.required, *columns.values(), *_label_name(tree, found)}
+        wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
+        step = options.chunk_size or max(int(tree.num_entries_for(TARGET_BYTES, filter_name=wanted)), 1)
         for start in range(0, max(tree.num_entries, 1), step):
             stop = min(start + step, tree.num_entries)
-            data = tree.arrays(names, entry_start=start, entry_stop=stop, how=dict)
+            data = tree.arrays(filter_name=wanted, entry_start=start, entry_stop=stop, how=dict)
             rows = Rows(stop - start, start, {key: _plain(data[name]) for key, name in columns.items()})
             yield _LINKS[found.collection.link](data, rows, found)
 

@@ -28,10 +28,10 @@ class NaeConfig(AutoencoderConfig):
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.05, max_gradient=5.0))
+    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.2, max_gradient=5.0))
     visible: Langevin = field(default_factory=lambda: Langevin(10, 0.0125, 5e-4, max_gradient=2.0))
     regularization: float = 0.1
-    replay_size: int = 10_000
+    replay_size: int = 1000
     replay_ratio: float = 0.95
 
     def __post_init__(self) -> None:

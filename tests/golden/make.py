@@ -1,0 +1,40 @@
+"""Makes one golden file per format version; run once per version, and never again for an old one.
+
+python -m tests.golden.make
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
+from jetnae.images import ImageSpec
+from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
+from jetnae.io.scores import write_scores
+from tests.conftest import SMALL_NETWORK
+
+FOLDER = Path(__file__).parent
+JETS = {"score": np.array([0.5, np.nan, 2.0], dtype=np.float32), "status": np.array([0, 1, 0], dtype=np.int32)}
+COUNTS = np.array([2, 0, 1])
+EVENTS = {"event": np.array([11, 12, 13], dtype=np.uint64)}
+
+
+def main() -> None:
+    """Write the files of the current versions."""
+    torch.manual_seed(1)
+    image = ImageSpec(n_pixels=16, pixel_sum=16.0)
+    model = build_model("nae", SMALL_NETWORK, image)
+    validity = Validity((550.0, 650.0), 2.0, 0.8)
+    header = Header(FORMAT_VERSION, "checkpoint", "golden", "nae", SMALL_NETWORK, image, validity, "jetnae")
+    save_checkpoint(FOLDER / f"checkpoint-v{FORMAT_VERSION}.safetensors", model, header)
+    for suffix in ("root", "h5"):
+        path = FOLDER / f"scores-v{SCORES_VERSION}.{suffix}"
+        with write_scores(path, {"format_version": SCORES_VERSION, "kind": "scores"}, force=True) as writer:
+            writer.append(JETS, COUNTS, EVENTS)
+
+
+if __name__ == "__main__":
+    main()
