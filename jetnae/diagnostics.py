@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from jetnae.models import Autoencoder, NormalizedAutoencoder
 
 
+LATENT_ROUNDS = 10
+
+
 @dataclass(frozen=True)
 class Energies:
     """Mean energies of held-out data and of negative samples from fresh chains, with errors of the means.
@@ -47,10 +50,14 @@ def measure_energies(
 ) -> Energies:
     """Compare energies of held-out images (n, side, side) with as many negatives from chains started at random.
 
-    The chains start evenly on the latent sphere, neither from data nor from the replay buffer.
+    The chains start evenly on the latent sphere, neither from data nor from the replay buffer, and their latent part
+    is `LATENT_ROUNDS` times as long as in training, so that the start is forgotten.
     """
     starts = sphere_points(len(images), model.config.network.latent_dim, generator)
-    negatives = torch.cat([model.negative_samples(part, generator)[0] for part in torch.split(starts, 512)])
+    parts = [
+        model.negative_samples(part, generator, latent_rounds=LATENT_ROUNDS)[0] for part in torch.split(starts, 512)
+    ]
+    negatives = torch.cat(parts)
     data, negative = energies(model, images), energies(model, negatives)
     return Energies(
         data=float(data.mean()),

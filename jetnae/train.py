@@ -73,6 +73,13 @@ class _State:
     optimizer: torch.optim.Adam
     generator: torch.Generator
     step: int = 0
+    seconds_before: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all interruptions."""
+        return self.seconds_before + time.monotonic() - self.started
 
 
 def read_run_config(path: str | Path) -> RunConfig:
@@ -96,7 +103,6 @@ def train(
     Returns the header of the checkpoint. With `resume`, goes on from the saved state to the same result as an
     undisturbed run. Raises `InputError` when the data do not suffice or `output` already holds a training.
     """
-    started = time.monotonic()
     _prepare(output, resume)
     data = load_training_data(config.data, config.image, config.train.seed)
     state = _initial_state(config, device)
@@ -105,7 +111,7 @@ def train(
         _cut_history(output / "history.jsonl", state.step)
     images = data.training.to(device)
     total = config.train.pretrain_steps + config.train.n_steps
-    with (output / "history.jsonl").open("a", encoding="utf-8") as history:
+    with (output / "history.jsonl").open("a" if resume else "w", encoding="utf-8") as history:
         for logs in _steps(config, state, images, data.validation.to(device)):
             history.write(json.dumps({"step": state.step, **logs}) + "\n")
             if report is not None:
@@ -114,7 +120,7 @@ def train(
                 history.flush()
                 _save_state(output, state, config)
     _save_state(output, state, config)
-    header = _header(output.name, config, data, _summary(state, data, device) | {"seconds": time.monotonic() - started})
+    header = _header(output.name, config, data, _summary(state, data, device))
     return save_checkpoint(output / "model.safetensors", state.model, header)
 
 
@@ -148,7 +154,7 @@ def _prepare(output: Path, resume: bool) -> None:
     state = output / "state.safetensors"
     if resume and not state.exists():
         raise InputError(f"{output}: no saved state to resume from, start without --resume")
-    if not resume and (output / "history.jsonl").exists():
+    if not resume and state.exists():
         raise InputError(f"{output}: already holds a training, go on with --resume or choose another --output")
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -173,9 +179,9 @@ def _initial_state(config: RunConfig, device: torch.device) -> _State:
 
 def _summary(state: _State, data: TrainingData, device: torch.device) -> dict[str, float]:
     """What the card quotes: energies on held-out background, no label anywhere."""
-    held_out = data.validation[:2000].to(device)
+    held_out = data.validation[:1000].to(device)
     mean_image = data.training.mean(dim=0).to(device)
-    summary = {"steps": float(state.step), "n_training": float(len(data.training))}
+    summary = {"steps": float(state.step), "n_training": float(len(data.training)), "seconds": state.seconds}
     if not isinstance(state.model, NormalizedAutoencoder):
         energy = float(energies(state.model, held_out).mean())
         return summary | {"energy_data": energy, "energy_mean_image": mean_image_energy(held_out, mean_image)}
@@ -216,7 +222,11 @@ def _save_state(output: Path, state: _State, config: RunConfig) -> None:
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     tensors["generator"] = state.generator.get_state()
     tensors |= {f"training.{key}": value for key, value in state.model.training_state().items()}
-    metadata = {"step": str(state.step), "config": json.dumps(asdict(config), sort_keys=True)}
+    metadata = {
+        "step": str(state.step),
+        "seconds": str(state.seconds),
+        "config": json.dumps(asdict(config), sort_keys=True),
+    }
     packed = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_bytes(output / "state.safetensors", save(packed, metadata=metadata), force=True)
 
@@ -233,7 +243,7 @@ def _restore(output: Path, state: _State, config: RunConfig) -> None:
         raise InputError(
             f"{path}: was made with another configuration, resume with that one or choose another --output"
         )
-    state.step = int(metadata["step"])
+    state.step, state.seconds_before = int(metadata["step"]), float(metadata["seconds"])
     state.generator.set_state(tensors["generator"])
     state.model.load_state_dict(_section(tensors, "model"))
     training = _section(tensors, "training")

@@ -72,7 +72,7 @@ def test_what_a_training_leaves_behind(config: RunConfig, tmp_path: Path) -> Non
     assert loaded.header == header
     assert (loaded.image, loaded.validity.pt) == (config.image, config.data.pt)
     assert header.training["config"]["train"]["seed"] == config.train.seed
-    assert header.training["temperature_latent"] == pytest.approx(1.0)
+    assert header.training["temperature_latent"] == pytest.approx(2.25)
     steps = history(tmp_path / "run")
     assert [entry["step"] for entry in steps] == list(range(1, 13))
     assert ["energy_negative" in entry for entry in steps] == [False] * 6 + [True] * 6

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
+from jetnae.errors import InputError
 from jetnae.jets import FOUR_VECTOR, Jets, four_vectors, from_cartesian, sum_constituents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -39,6 +42,18 @@ class Constituents:
     momenta: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
     counts: IntArray
     n_dropped: int = 0
+
+
+@contextmanager
+def fitting(path: Path, match: Match) -> Iterator[None]:
+    """Columns that contradict each other become an `InputError`: a wrong layout, or a damaged file."""
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{path}: the columns of the layout '{match.layout.name}' do not fit together "
+            f"({str(error).strip().splitlines()[0][:120]}): choose another --layout, or produce the file again"
+        ) from error
 
 
 def momenta(columns: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

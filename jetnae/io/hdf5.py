@@ -11,7 +11,7 @@ import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with 
 import numpy as np
 
 from jetnae.errors import InputError, JetnaeError
-from jetnae.io.assemble import Constituents, Rows, build_jets, momenta
+from jetnae.io.assemble import Constituents, Rows, build_jets, fitting, momenta
 from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ TRUTH_COLUMNS = 4
 
 def match(path: Path, options: ReadOptions) -> Match:
     """Find the layout of an HDF5 file; raises `InputError` if none fits."""
-    with _open(path) as file:
+    with _reading(path), h5py.File(path, "r") as file:
         return _match(file, path, options)
 
 
 def count_events(path: Path, options: ReadOptions) -> int:
     """Number of rows of the table that holds the jets."""
-    with _open(path) as file:
+    with _reading(path), h5py.File(path, "r") as file:
         return len(file[_match(file, path, options).layout.tree])
 
 
@@ -47,22 +47,29 @@ def identity(path: Path) -> str:
 
 def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
     """Read an HDF5 file in chunks of rows, in order; an empty table gives one empty chunk."""
-    with _open(path) as file:
-        found = _match(file, path, options)
-        table = file[found.layout.tree]
+    with _reading(path):
+        file = h5py.File(path, "r")
+    with file:
+        with _reading(path):
+            found = _match(file, path, options)
+            table = file[found.layout.tree]
         if options.keep:
             raise InputError(f"{path}: the layout '{found.layout.name}' has no columns to keep")
         step = options.chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
         for start in range(0, max(len(table), 1), step):
             stop = min(start + step, len(table))
-            yield _padded(table[start:stop], Rows(stop - start, start, {}), found)
+            with _reading(path):
+                data = table[start:stop]
+            with fitting(path, found):
+                jets = _padded(data, Rows(stop - start, start, {}), found)
+            yield jets
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged file makes the library raise becomes one clear line."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except (JetnaeError, MemoryError):
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ import numpy as np
 import uproot
 
 from jetnae.errors import InputError, JetnaeError
-from jetnae.io.assemble import Constituents, Rows, build_jets, momenta
+from jetnae.io.assemble import Constituents, Rows, build_jets, fitting, momenta
 from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
 
 if TYPE_CHECKING:
@@ -27,44 +27,49 @@ TARGET_BYTES = 32_000_000
 
 def match(path: Path, options: ReadOptions) -> Match:
     """Find the layout and collection of a ROOT file; raises `InputError` if none fits."""
-    with _open(path) as file:
+    with _reading(path), uproot.open(path) as file:
         return _match(file, path, options)
 
 
 def count_events(path: Path, options: ReadOptions) -> int:
     """Number of rows of the tree that holds the jets."""
-    with _open(path) as file:
+    with _reading(path), uproot.open(path) as file:
         return int(file[_match(file, path, options).layout.tree].num_entries)
 
 
 def identity(path: Path) -> str:
     """The uuid ROOT gave the file when it was made."""
-    with _open(path) as file:
+    with _reading(path), uproot.open(path) as file:
         return str(file.file.uuid)
 
 
 def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
     """Read a ROOT file in chunks of events, in order; an empty tree gives one empty chunk."""
-    with _open(path) as file:
-        found = _match(file, path, options)
-        tree = file[found.layout.tree]
-        columns = _columns(tree, found, options.keep, path)
-        names = {*found.collection.required, *columns.values(), *_label_name(tree, found)}
-        wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
-        step = options.chunk_size or max(int(tree.num_entries_for(TARGET_BYTES, filter_name=wanted)), 1)
+    with _reading(path):
+        file = uproot.open(path)
+    with file:
+        with _reading(path):
+            found = _match(file, path, options)
+            tree = file[found.layout.tree]
+            columns = _columns(tree, found, options.keep, path)
+            names = {*found.collection.required, *columns.values(), *_label_name(tree, found)}
+            wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
+            step = options.chunk_size or max(int(tree.num_entries_for(TARGET_BYTES, filter_name=wanted)), 1)
         for start in range(0, max(tree.num_entries, 1), step):
             stop = min(start + step, tree.num_entries)
-            data = tree.arrays(filter_name=wanted, entry_start=start, entry_stop=stop, how=dict)
+            with _reading(path):
+                data = tree.arrays(filter_name=wanted, entry_start=start, entry_stop=stop, how=dict)
             rows = Rows(stop - start, start, {key: _plain(data[name]) for key, name in columns.items()})
-            yield _LINKS[found.collection.link](data, rows, found)
+            with fitting(path, found):
+                jets = _LINKS[found.collection.link](data, rows, found)
+            yield jets
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """Open a ROOT file; whatever a damaged file makes the library raise becomes one clear line."""
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged file makes the library raise becomes one clear line."""
     try:
-        with uproot.open(path) as file:
-            yield file
+        yield
     except (JetnaeError, MemoryError):
         raise
     except OSError as error:

@@ -28,7 +28,7 @@ class NaeConfig(AutoencoderConfig):
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.2, max_gradient=5.0))
+    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.3, max_gradient=5.0))
     visible: Langevin = field(default_factory=lambda: Langevin(10, 0.0125, 5e-4, max_gradient=2.0))
     regularization: float = 0.1
     replay_size: int = 1000
@@ -94,13 +94,18 @@ class NormalizedAutoencoder(Autoencoder):
         }
         return loss, logs
 
-    def negative_samples(self, starts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def negative_samples(
+        self, starts: Tensor, generator: torch.Generator, *, latent_rounds: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """Images (n, side, side) sampled from the model by on-manifold initialization, and their latent vectors.
 
         `starts` (n, latent_dim) on the sphere begin the latent chain; its ends are decoded and begin the visible
         chain, which stays non-negative with the pixel sum of the data (arXiv:2105.05735, section 4).
+        `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
         """
-        ends = run_sphere_chain(self._latent_energy, starts, self.config.latent, generator)
+        ends = starts
+        for _ in range(latent_rounds):
+            ends = run_sphere_chain(self._latent_energy, ends, self.config.latent, generator)
         with torch.no_grad():
             decoded: Tensor = self.decoder(ends)
         unit = (self.side**2 * self.energy_scale).sqrt()
