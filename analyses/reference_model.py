@@ -109,8 +109,8 @@ def card(checkpoint: Checkpoint, result: dict[str, Any]) -> str:
     config = checkpoint.header.training["config"]
     rows = [
         f"| {name} | {each['n']} | "
-        + " | ".join(f"{each['auc'][key]['value']:.3f} ± {each['auc'][key]['error']:.3f}" for key in each["auc"])
-        + f" | {each['bkg_rej_30']:.0f} ± {each['bkg_rej_30_error']:.0f} |"
+        + " | ".join(_both_signs(each["auc"][key]) for key in each["auc"])
+        + f" | {each['bkg_rej_30']:.3g} ± {each['bkg_rej_30_error']:.1g} |"
         for name, each in result["signals"].items()
     ]
     return CARD.read_text(encoding="utf-8").format(
@@ -124,6 +124,12 @@ def card(checkpoint: Checkpoint, result: dict[str, Any]) -> str:
         energy=result["energies"],
         relative=result["energies"]["data"] / result["energies"]["mean_image"],
     )
+
+
+def _both_signs(found: dict[str, float]) -> str:
+    """An AUC with its error, and what a cut the other way gives where that is better."""
+    other_way = f" (reversed {1 - found['value']:.3f})" if found["value"] < 0.5 else ""
+    return f"{found['value']:.3f} ± {found['error']:.3f}{other_way}"
 
 
 if __name__ == "__main__":

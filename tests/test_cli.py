@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import uproot
 
+from jetnae.cli import main
 from jetnae.io.scores import read_scores
 from tests.conftest import write_events
 from tests.test_checkpoint import edited
 
 
-def jetnae(*arguments: object, cwd: Path, limit: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line in its own process; `limit` is the largest file it may write, in bytes."""
+@dataclass(frozen=True)
+class Result:
+    """What a user sees of a command."""
 
-    def small_disk() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    returncode: int
+    stdout: str
+    stderr: str
 
+
+def jetnae(*arguments: object, cwd: Path) -> Result:
+    """Run a command line in this process, as the installed script does."""
+    out, err = io.StringIO(), io.StringIO()
+    argv, sys.argv = sys.argv, ["jetnae", *map(str, arguments)]
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        sys.argv = argv
+    assert isinstance(code, int)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def jetnae_process(*arguments: object, cwd: Path, limit: int = resource.RLIM_INFINITY) -> Result:
+    """Run a command line in a process of its own, which cannot write files larger than `limit` bytes."""
     command = [sys.executable, "-c", "from jetnae.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(
+    small_disk = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120, preexec_fn=small_disk
     )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
-def fails(*arguments: object, cwd: Path, limit: int | None = None) -> str:
+def fails(*arguments: object, cwd: Path, run: Callable[..., Result] = jetnae) -> str:
     """Run a command that must fail with exit code 2, one line, no traceback, and nothing half-written."""
     before = {path.name for path in cwd.iterdir()}
-    result = jetnae(*arguments, cwd=cwd, limit=limit)
+    result = run(*arguments, cwd=cwd)
     assert result.returncode == 2, result.stderr
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -46,7 +73,7 @@ def fails(*arguments: object, cwd: Path, limit: int | None = None) -> str:
 
 def test_sample_score_plot(tmp_path: Path) -> None:
     for arguments in (["sample"], ["score", "events.root"], ["plot", "events.scores.root"]):
-        result = jetnae(*arguments, cwd=tmp_path)
+        result = jetnae_process(*arguments, cwd=tmp_path)
         assert (result.returncode, result.stderr) == (0, ""), result.stderr
     scores = read_scores(tmp_path / "events.scores.root")
     with uproot.open(tmp_path / "events.root") as file:
@@ -143,7 +170,8 @@ def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_che
 def test_a_full_disk_leaves_nothing_behind(
     kilobytes: int, events_root: Path, small_checkpoint: Path, tmp_path: Path
 ) -> None:
-    message = fails("score", events_root, "--model", small_checkpoint, cwd=tmp_path, limit=1024 * kilobytes)
+    run = partial(jetnae_process, limit=1024 * kilobytes)
+    message = fails("score", events_root, "--model", small_checkpoint, cwd=tmp_path, run=run)
     assert "cannot be written" in message
 
 

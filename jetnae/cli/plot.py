@@ -12,6 +12,7 @@ def plot(
     output: Path | None = typer.Option(
         None, help="Figure without suffix; PDF and PNG are written. Default: beside the file."
     ),
+    title: str = typer.Option("", help="What the jets are; stands above the figure, as 'Simulation, no pile-up'."),
     all_jets: bool = typer.Option(False, "--all", help="Also jets outside the validity range of the model."),
     force: bool = typer.Option(False, "--force", help="Replace existing figures."),
 ) -> None:
@@ -25,6 +26,8 @@ def plot(
     classes = score_classes(scores.jets, scores.counts, scores.events, all_jets=all_jets)
     if not classes:
         raise InputError(f"{file}: no jets with a score inside the model's validity range, try --all")
-    figure = score_distribution(classes, note="all jets" if all_jets else "jets in the validity range")
+    note = "all jets" if all_jets else "jets in the validity range"
+    model = str(scores.provenance.get("model", ""))
+    figure = score_distribution(classes, title=title, note=note, model=model)
     for path in save_figure(figure, output or file.with_suffix(""), force=force):
         print(path)

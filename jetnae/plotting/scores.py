@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import hist
-import matplotlib as mpl
 import mplhep
 import numpy as np
 from matplotlib.figure import Figure
 
+from jetnae.plotting import COLORS, style
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+    from matplotlib.axes import Axes
 
     Values = npt.NDArray[np.floating[Any]]
 
 PROCESSES = {0: "QCD", 1: "top", 2: "semivisible"}
-COLORS = ("#3f90da", "#bd1f01", "#ffa90e", "#832db6")
-"""Distinguishable with color vision deficiency and in print (arXiv:2107.02270)."""
+
+
+@dataclass(frozen=True)
+class ScoreClass:
+    """The scores of one class of jets, (n,), with their weights, (n,)."""
+
+    name: str
+    score: Values
+    weight: Values
 
 
 def score_classes(
     jets: Mapping[str, Any], counts: Any, events: Mapping[str, Any], *, all_jets: bool
-) -> dict[str, Values]:
+) -> list[ScoreClass]:
     """Scores of the jets of a score file by class: by `process` where the file has it, else by label, else together.
 
     Jets of a signal event that belong to no signal particle are left out. Classes without jets do not appear.
     """
     score = np.asarray(jets["score"])
+    weight = np.repeat(np.asarray(events.get("jetnae_weight", np.ones(len(counts)))), counts)
     wanted = np.isfinite(score) & (np.ones(len(score), dtype=bool) if all_jets else jets["in_range"])
     label = jets.get("label")
     if label is not None and "process" in events:
@@ -39,42 +50,56 @@ def score_classes(
         masks = {"background": label == 0, "signal": label == 1}
     else:
         masks = {"jets": np.ones(len(score), dtype=bool)}
-    return {name: score[mask & wanted] for name, mask in masks.items() if (mask & wanted).any()}
+    chosen = {name: mask & wanted for name, mask in masks.items()}
+    return [ScoreClass(name, score[mask], weight[mask]) for name, mask in chosen.items() if mask.any()]
 
 
-def score_distribution(classes: Mapping[str, Values], *, note: str = "") -> Figure:
-    """Normalized distributions of a score, one outline per class with statistical errors.
+def score_distribution(classes: Sequence[ScoreClass], *, title: str = "", note: str = "", model: str = "") -> Figure:
+    """Share of the jets of each class per bin of the score, with statistical errors.
 
-    classes : name to scores, each (n,). The axis is logarithmic where all scores are positive. Returns the figure.
+    classes : the first is filled. The axis is logarithmic where all scores are positive.
+    title : what the jets are, above the axes on the left; model : which model, on the right; note : over the legend.
     """
-    edges, logarithmic = _edges(np.concatenate(list(classes.values())))
-    with mpl.rc_context({**mplhep.style.CMS, "figure.autolayout": False}):
-        figure = Figure(figsize=(8, 7), layout="constrained")
+    edges, logarithmic = _edges(np.concatenate([each.score for each in classes]))
+    with style():
+        figure = Figure(figsize=(9, 7), layout="constrained")
         axes = figure.add_subplot()
-        for (name, values), color in zip(classes.items(), COLORS, strict=False):
-            histogram = hist.Hist(hist.axis.Variable(edges, name="score"), storage=hist.storage.Weight())
-            histogram.fill(score=np.clip(values, edges[0], np.nextafter(edges[-1], edges[0])))
-            first = name == next(iter(classes))
-            mplhep.histplot(
-                histogram,
-                ax=axes,
-                density=True,
-                histtype="fill" if first else "step",
-                alpha=0.45 if first else 1.0,
-                color=color,
-                linewidth=2,
-                label=f"{name} ({len(values)} jets)",
-            )
-        axes.set(xlabel="Anomaly score", ylabel="Density", xlim=(edges[0], edges[-1]))
+        for each, color in zip(classes, COLORS, strict=False):
+            _draw_class(axes, each, edges, color=color)
+        axes.set(xlabel="Anomaly score", ylabel="Fraction of jets per bin", xlim=(edges[0], edges[-1]))
         if logarithmic:
             axes.set_xscale("log")
-        axes.set_ylim(0, 1.35 * axes.get_ylim()[1])
-        axes.legend(title=note or None, loc="upper right", fontsize=18, title_fontsize=18)
-        mplhep.label.exp_label(exp="jetnae", text="", data=True, rlabel="", ax=axes, fontsize=22)
+        axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
+        axes.legend(title=note or None, loc="upper left", fontsize=18, title_fontsize=18, alignment="left")
+        axes.set_title(title, loc="left", fontsize=16)
+        axes.set_title(model, loc="right", fontsize=16)
     return figure
 
 
-def _edges(values: Values, n_bins: int = 40) -> tuple[Values, bool]:
+def _draw_class(axes: Axes, jets: ScoreClass, edges: Values, *, color: str) -> None:
+    """One outline; jets beyond the last bins are counted in them. Empty bins carry no error bar."""
+    histogram = hist.Hist(hist.axis.Variable(edges), storage=hist.storage.Weight())
+    histogram.fill(np.clip(jets.score, edges[0], np.nextafter(edges[-1], edges[0])), weight=jets.weight)
+    shares = histogram.values() / jets.weight.sum()
+    errors = np.sqrt(histogram.variances()) / abs(jets.weight.sum())
+    filled = not axes.patches
+    mplhep.histplot(
+        shares,
+        bins=edges,
+        ax=axes,
+        yerr=False,
+        histtype="fill" if filled else "step",
+        alpha=0.45 if filled else 1.0,
+        color=color,
+        linewidth=2,
+        label=f"{jets.name} ({len(jets.score)} jets)",
+    )
+    some = errors > 0
+    centers = np.sqrt(edges[1:] * edges[:-1]) if edges[0] > 0 else (edges[1:] + edges[:-1]) / 2
+    axes.errorbar(centers[some], shares[some], errors[some], fmt="none", color=color, linewidth=1.5)
+
+
+def _edges(values: Values, n_bins: int = 30) -> tuple[Values, bool]:
     low, high = np.quantile(values, (0.001, 0.999))
     if low == high:
         low, high = low - 0.5, high + 0.5
