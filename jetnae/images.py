@@ -70,7 +70,7 @@ def make_images(jets: Jets, spec: ImageSpec | None = None) -> npt.NDArray[np.flo
     from jetnae.pixelate import pixelate  # the compiler takes longer to import than everything else here
 
     spec = spec or ImageSpec()
-    images = np.zeros((len(jets), *spec.shape), dtype=np.float32)
+    images = np.empty((len(jets), *spec.shape), dtype=np.float32)  # cleared where it is filled, in parallel
     if not len(jets):
         return images
     flat = ak.flatten(jets.constituents, axis=1)

@@ -34,6 +34,7 @@ def pixelate(
     actions, n_pixels, half_width, power, taps, rebin, pixel_sum = settings
     for jet in numba.prange(len(offsets) - 1):
         start, stop = offsets[jet], offsets[jet + 1]
+        images[jet] = 0
         if stop > start:
             weight = pt[start:stop]
             x, y = _align(weight, eta[start:stop], phi[start:stop], axes[jet], actions)

@@ -33,15 +33,20 @@ def histogram_loop(jets: Jets, n_jets: int) -> float:
     return (perf_counter() - start) / n_jets
 
 
+def seconds_per_jet(jets: Jets, spec: ImageSpec) -> float:
+    """Seconds per jet of the full preprocessing."""
+    start = perf_counter()
+    make_images(jets, spec)
+    return (perf_counter() - start) / len(jets)
+
+
 @pytest.mark.parametrize("smearing", [0.0, 1.0, 2.0])
 def test_full_preprocessing(benchmark: BenchmarkFixture, jets: Jets, smearing: float) -> None:
     spec = ImageSpec(smearing=smearing)
     make_images(jets, spec)  # compile
-    by_hand = histogram_loop(jets, 2000)
-    benchmark.pedantic(make_images, args=(jets, spec), rounds=15)  # type: ignore[no-untyped-call]
-    seconds = benchmark.stats.stats.median / N_JETS
-    ratio = by_hand / seconds
-    benchmark.extra_info.update(jets_per_second=1 / seconds, times_faster_than_a_loop=ratio)
-
-    if smearing == 0:
-        assert ratio > 30
+    benchmark.pedantic(make_images, args=(jets, spec), rounds=9)  # type: ignore[no-untyped-call]
+    # turn by turn, so that a busy machine slows both alike
+    ratio = float(np.median([histogram_loop(jets, 500) / seconds_per_jet(jets, spec) for _ in range(15)]))
+    benchmark.extra_info["times_faster_than_a_loop"] = ratio
+    print(f"\nsmearing {smearing:g}: {ratio:.0f} times a loop of numpy.histogram2d")  # noqa: T201
+    assert smearing > 0 or ratio > 30
