@@ -38,15 +38,12 @@ def pixelate(
         if stop > start:
             weight = pt[start:stop]
             x, y = _align(weight, eta[start:stop], phi[start:stop], axes[jet], actions)
-            if rebin == 1 and len(taps) == 1:
-                _fill(weight, x, y, half_width, images[jet])
-                _apply_power(images[jet], power)
-            else:
-                fine = np.zeros((n_pixels, n_pixels), dtype=np.float32)
-                _fill(weight, x, y, half_width, fine)
-                _apply_power(fine, power)
-                if len(taps) > 1:
-                    fine = _smear(_smear(fine, taps), taps)
+            fine = images[jet] if rebin == 1 else np.zeros((n_pixels, n_pixels), dtype=np.float32)
+            _fill(weight, x, y, half_width, fine)
+            _apply_power(fine, power)
+            if len(taps) > 1:
+                _smear(fine, taps)
+            if rebin > 1:
                 _rebin(fine, rebin, images[jet])
             if pixel_sum > 0:
                 _normalize(images[jet], pixel_sum)
@@ -143,27 +140,45 @@ def _apply_power(image: Any, power: float) -> None:
 
 
 @_compiled(nogil=True, fastmath=True)
-def _smear(image: Any, taps: Any) -> Any:
-    """Convolve the columns with `taps`, reflecting at the edges, and transpose: twice is the two-dimensional filter."""
-    n, radius = len(image), len(taps) // 2
-    smeared = np.zeros((n, n), dtype=np.float32)
+def _smear(image: Any, taps: Any) -> None:
+    """Convolve in place with `taps` along both axes, reflecting at the edges.
+
+    Filled pixels give to their neighbors: most pixels of a jet are empty, and so are many rows.
+    """
+    n, n_taps = len(image), len(taps)
+    within, filled = np.zeros((n, n), dtype=np.float32), np.zeros(n, dtype=np.bool_)
     for row in range(n):
-        for k in range(len(taps)):
-            source = row + k - radius
-            source = -1 - source if source < 0 else source
-            source = 2 * n - 1 - source if source >= n else source
-            tap, from_row, to_row = taps[k], image[source], smeared[row]
-            for column in range(n):
-                to_row[column] += tap * from_row[column]
-    return np.ascontiguousarray(smeared.T)
+        for column in range(n):
+            value = image[row, column]
+            if value != 0:
+                filled[row] = True
+                for k in range(n_taps):
+                    within[row, _reflect(column + k - n_taps // 2, n)] += value * taps[k]
+    image[:] = 0
+    for row in range(n):
+        if filled[row]:
+            for k in range(n_taps):
+                target, tap = _reflect(row + k - n_taps // 2, n), taps[k]
+                for column in range(n):
+                    image[target, column] += tap * within[row, column]
+
+
+@_compiled(nogil=True)
+def _reflect(i: int, n: int) -> int:
+    """The pixel that stands for `i` beyond an edge."""
+    if i < 0:
+        return -1 - i
+    return i if i < n else 2 * n - 1 - i
 
 
 @_compiled(nogil=True)
 def _rebin(fine: Any, rebin: int, image: Any) -> None:
     """Sum blocks of rebin x rebin pixels into the zero-filled `image`."""
-    for row in range(len(fine)):
-        for column in range(len(fine)):
-            image[row // rebin, column // rebin] += fine[row, column]
+    for row in range(len(image)):
+        for fine_row in range(row * rebin, (row + 1) * rebin):
+            for column in range(len(image)):
+                for k in range(rebin):
+                    image[row, column] += fine[fine_row, column * rebin + k]
 
 
 @_compiled(nogil=True, fastmath=True)
