@@ -68,11 +68,10 @@ def main(
 
 def in_range(file: str, checkpoint: Checkpoint, *, label: int) -> ScoredJets:
     """Score the jets of a file that carry `label` and lie in the model's validity range."""
-    low, high = checkpoint.validity.pt
-    batches = []
-    for jets in iter_jets(data_path(file), ReadOptions()):
-        inside = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= checkpoint.validity.abs_eta)
-        batches.append(select(jets, inside & (jets.label == label)))
+    batches = [
+        select(jets, checkpoint.validity.contains(jets) & (jets.label == label))
+        for jets in iter_jets(data_path(file), ReadOptions())
+    ]
     return score_jets(concatenate(batches), checkpoint)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -23,7 +25,10 @@ from jetnae.models import MODELS, Autoencoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
     from torch import Tensor
+
+    from jetnae.jets import Jets
 
 FORMAT_VERSION = 1
 KEY = "jetnae"
@@ -36,6 +41,16 @@ class Validity:
     pt: tuple[float, float]
     abs_eta: float
     radius: float
+
+    def contains(self, jets: Jets) -> npt.NDArray[np.bool_]:
+        """Which jets (n_jets,) lie in this range; jets of unknown radius are taken to have the right one."""
+        low, high = self.pt
+        same_radius = jets.radius is None or math.isclose(jets.radius, self.radius)
+        inside = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= self.abs_eta)
+        return np.asarray(inside & same_radius)
+
+    def __str__(self) -> str:
+        return f"{self.pt[0]:g} < pt < {self.pt[1]:g} GeV, |eta| < {self.abs_eta:g}, R = {self.radius:g}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,7 @@ class Checkpoint:
 def build_model(name: str, config: Any, image: ImageSpec) -> Autoencoder:
     """Make an untrained model by name; raises `InputError` listing the known names, or on a bad configuration."""
     if name not in MODELS:
-        raise InputError(f"unknown model '{name}', expected one of {', '.join(MODELS)}")
+        raise InputError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}")
     kind, config_kind = MODELS[name]
     if image.pixel_sum is None:
         raise InputError("image: pixel_sum is not set, but models expect images of a fixed pixel sum")
@@ -121,9 +136,9 @@ def load_model(name_or_path: str | Path) -> Checkpoint:
     if str(name_or_path) in bundled:
         return load_checkpoint(bundled[str(name_or_path)])
     path = Path(name_or_path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, never raises
         path = path / "model.safetensors"
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(
             f"no model '{name_or_path}': neither a file nor one of the bundled models ({', '.join(bundled)})"
         )
@@ -143,6 +158,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise InputError(f"{path}: a safetensors file without a jetnae header, expected a checkpoint") from error
     if not isinstance(content, dict) or content.get("kind") != "checkpoint":
         raise InputError(f"{path}: not a jetnae checkpoint")
+    for key, value in tensors.items():
+        if value.dtype != torch.float32 or not math.isfinite(float(value.abs().sum())):
+            raise InputError(f"{path}: the weights '{key}' are not finite 32-bit numbers")
     return content, tensors
 
 
@@ -161,9 +179,6 @@ def _check_tensors(model: Autoencoder, tensors: Mapping[str, Tensor], path: Path
     if found != expected:
         odd = min(key for key, _ in set(expected.items()) ^ set(found.items()))
         raise InputError(f"{path}: the weights do not fit the model '{type(model).__name__}' (first: {odd})")
-    for key, value in tensors.items():
-        if value.dtype != torch.float32 or not math.isfinite(float(value.abs().sum())):
-            raise InputError(f"{path}: the weights '{key}' are not finite 32-bit numbers")
 
 
 def _hash(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

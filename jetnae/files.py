@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
 
     Raises `InputError` when `path` exists and `force` is not set, and for whatever the system says against writing.
     """
-    if path.exists() and not force:
-        raise InputError(f"{path}: exists already, use --force to replace it or choose another output")
+    refuse_existing(path, force=force)
+    new_folders = [folder for folder in (path.parent, *path.parent.parents) if not os.path.exists(folder)]
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,11 +30,21 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+        new_folders = []
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        for folder in new_folders:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise `InputError` when `path` exists and `force` is not set."""
+    if os.path.exists(path) and not force:  # unlike Path.exists, never raises
+        raise InputError(f"{path}: exists already, use --force to replace it or choose another output")
 
 
 def write_bytes(path: Path, data: bytes, *, force: bool = False) -> None:

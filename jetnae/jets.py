@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.floating[Any]]
     IntArray = npt.NDArray[np.integer[Any]]
 
+WEIGHT = "jetnae_weight"
+"""Name of the event weight among the event columns, whatever the file calls it."""
 FOUR_VECTOR = ("pt", "eta", "phi", "mass")
 
 
@@ -34,9 +36,9 @@ class Jets:
     n_events : number of input rows in this batch, with or without jets.
     first_event : row number of the first of them.
     label : (n_jets,) 0 background, 1 signal, or None where the file does not say.
-    events : pass-through columns with one entry per input row (`run`, `event`, `weight`, ...).
+    events : pass-through columns with one entry per input row (`run`, `event`, ...).
     n_dropped : constituents left out while reading: not finite, negative or absurd pt, or links to nowhere.
-    collection, layout : where the jets came from.
+    collection, layout : where the jets came from. radius : of the jets, None where that is not known.
 
     Raises `InputError` naming the first jet whose columns do not fit together.
     """
@@ -54,6 +56,7 @@ class Jets:
     n_dropped: int = 0
     collection: str = ""
     layout: str = ""
+    radius: float | None = None
 
     def __post_init__(self) -> None:
         n_jets = len(self.constituents)
@@ -90,26 +93,27 @@ class Jets:
     @property
     def weight(self) -> FloatArray | None:
         """Event weight of each jet, shape (n_jets,), or None where the file has no weights."""
-        weight = self.events.get("weight")
+        weight = self.events.get(WEIGHT)
         return None if weight is None else np.asarray(weight)[self.event_index - self.first_event]
 
 
-def select(jets: Jets, mask: npt.NDArray[np.bool_]) -> Jets:
-    """Keep the jets where `mask` (n_jets,) is true; the events all stay."""
+def select(jets: Jets, which: npt.NDArray[np.bool_] | slice) -> Jets:
+    """Keep the jets where a mask (n_jets,) is true, or a slice of them; the events all stay."""
     return Jets(
-        constituents=jets.constituents[mask],
-        pt=jets.pt[mask],
-        eta=jets.eta[mask],
-        phi=jets.phi[mask],
-        mass=jets.mass[mask],
-        event_index=jets.event_index[mask],
+        constituents=jets.constituents[which],
+        pt=jets.pt[which],
+        eta=jets.eta[which],
+        phi=jets.phi[which],
+        mass=jets.mass[which],
+        event_index=jets.event_index[which],
         n_events=jets.n_events,
         first_event=jets.first_event,
-        label=None if jets.label is None else jets.label[mask],
+        label=None if jets.label is None else jets.label[which],
         events=jets.events,
         n_dropped=jets.n_dropped,
         collection=jets.collection,
         layout=jets.layout,
+        radius=jets.radius,
     )
 
 
@@ -129,6 +133,7 @@ def concatenate(batches: Sequence[Jets]) -> Jets:
         n_dropped=sum(batch.n_dropped for batch in batches),
         collection=batches[0].collection,
         layout=batches[0].layout,
+        radius=batches[0].radius,
     )
 
 

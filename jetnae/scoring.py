@@ -14,13 +14,13 @@ import torch
 from jetnae.checkpoint import Checkpoint, load_model
 from jetnae.errors import InputError
 from jetnae.images import make_images
-from jetnae.io import ReadOptions, reader_for
+from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
 from jetnae.io.scores import FORMAT_VERSION, PREFIX, write_scores
-from jetnae.jets import concatenate
+from jetnae.jets import concatenate, select
 from jetnae.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from jetnae.jets import Jets
 
 DEFAULT_MODEL = "qcd_ak8_nae"
-BATCH_SIZE = 512
-"""Images through the network at once: bounds memory, does not change a score."""
+BATCH_PIXELS = 2_000_000
+"""Pixels in memory at once, so as many images as that: bounds memory, does not change a score."""
 
 QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
@@ -68,8 +68,7 @@ class ScoredJets:
         per_event = ak.unflatten(np.nan_to_num(self.score, nan=-np.inf), self.jets.jets_per_event)
         ordered = ak.to_numpy(ak.fill_none(ak.pad_none(ak.sort(per_event, ascending=False), 2, clip=True), np.nan))
         ordered = np.where(np.isneginf(ordered), np.nan, ordered).astype(np.float32)
-        named = {f"{PREFIX}_{key}" if key == "weight" else key: column for key, column in self.jets.events.items()}
-        return {**named, f"{PREFIX}_max_score": ordered[:, 0], f"{PREFIX}_second_score": ordered[:, 1]}
+        return {**self.jets.events, f"{PREFIX}_max_score": ordered[:, 0], f"{PREFIX}_second_score": ordered[:, 1]}
 
 
 @dataclass(frozen=True)
@@ -91,29 +90,18 @@ class ScoreSummary:
 def score_jets(jets: Jets, checkpoint: Checkpoint, device: torch.device | None = None) -> ScoredJets:
     """Anomaly score of every jet of a batch."""
     device = device or torch.device("cpu")
-    images = make_images(jets, checkpoint.image)
     model = checkpoint.model.to(device)
-    score = np.empty(len(jets), dtype=np.float32)
-    for start in range(0, len(jets), BATCH_SIZE):
-        batch = torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
-        score[start : start + BATCH_SIZE] = model.score(batch).cpu().numpy()
-    empty = images.sum(axis=(1, 2)) == 0
+    score, sum_sq = np.empty(len(jets), dtype=np.float32), np.empty(len(jets), dtype=np.float32)
+    empty = np.empty(len(jets), dtype=bool)
+    step = max(BATCH_PIXELS // checkpoint.image.n_pixels**2, 1)
+    for part in (slice(start, start + step) for start in range(0, len(jets), step)):
+        images = make_images(select(jets, part), checkpoint.image)
+        score[part] = model.score(torch.from_numpy(images).to(device)).cpu().numpy()
+        sum_sq[part] = np.einsum("nij,nij->n", images, images)
+        empty[part] = ~images.any(axis=(1, 2))
     status = np.where(jets.n_constituents == 0, NO_CONSTITUENTS, np.where(empty, OUTSIDE_WINDOW, SCORED))
     score[status == NO_CONSTITUENTS] = np.nan
-    low, high = checkpoint.validity.pt
-    in_range = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= checkpoint.validity.abs_eta)
-    return ScoredJets(jets, score, status.astype(np.int32), np.square(images).sum(axis=(1, 2)), in_range)
-
-
-def iter_scores(
-    path: str | Path,
-    checkpoint: Checkpoint,
-    options: ReadOptions | None = None,
-    device: torch.device | None = None,
-) -> Iterator[ScoredJets]:
-    """Score a file chunk by chunk, in order; memory does not grow with the file."""
-    for jets in reader_for(path).iter_jets(Path(path), options or ReadOptions()):
-        yield score_jets(jets, checkpoint, device)
+    return ScoredJets(jets, score, status.astype(np.int32), sum_sq, checkpoint.validity.contains(jets))
 
 
 def score(path: str | Path, model: str | Path = DEFAULT_MODEL, *, keep: tuple[str, ...] = ()) -> ScoredJets:
@@ -121,7 +109,8 @@ def score(path: str | Path, model: str | Path = DEFAULT_MODEL, *, keep: tuple[st
 
     Raises `InputError` when the file or the model cannot be read.
     """
-    parts = list(iter_scores(path, load_model(model), ReadOptions(keep=keep)))
+    checkpoint = load_model(model)
+    parts = [score_jets(jets, checkpoint) for jets in iter_jets(path, ReadOptions(keep=keep))]
     names = ("score", "status", "sum_sq", "in_range")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return ScoredJets(concatenate([part.jets for part in parts]), **columns)
@@ -146,22 +135,23 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
     `report` is called with the events done and all events. Raises `InputError` for unusable input or output.
     """
     started = time.monotonic()
-    reader = reader_for(job.path)
-    found = reader.match(job.path, job.options)
-    total = reader.count_events(job.path, job.options)
     tally = _Tally()
-    with write_scores(job.output, _provenance(job, found, reader.identity(job.path)), force=job.force) as writer:
-        for scored in iter_scores(job.path, job.checkpoint, job.options, job.device):
-            writer.append(scored.columns(), scored.jets.jets_per_event, scored.event_columns())
+    with (
+        open_jets(job.path, job.options) as file,
+        write_scores(job.output, _provenance(job, file), force=job.force) as writer,
+    ):
+        for jets in file.chunks:
+            scored = score_jets(jets, job.checkpoint, job.device)
+            writer.append(scored.columns(), jets.jets_per_event, scored.event_columns())
             tally.add(scored)
             if report is not None:
-                report(tally.n_events, total)
-        if tally.n_events != total:
-            raise InputError(f"{job.path}: {tally.n_events} of {total} events could be read, the file is damaged")
-    return tally.summary(job.output, found, time.monotonic() - started)
+                report(tally.n_events, file.n_events)
+        if tally.n_events != file.n_events:
+            raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
+    return tally.summary(job.output, file.match, time.monotonic() - started)
 
 
-def _provenance(job: ScoreJob, found: Match, input_id: str) -> dict[str, Any]:
+def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "kind": "scores",
@@ -169,9 +159,9 @@ def _provenance(job: ScoreJob, found: Match, input_id: str) -> dict[str, Any]:
         "model": job.checkpoint.header.name,
         "model_sha256": job.checkpoint.header.sha256,
         "input": job.path.name,
-        "input_id": input_id,
-        "layout": found.layout.name,
-        "collection": found.collection.name,
+        "input_id": file.identity,
+        "layout": file.match.layout.name,
+        "collection": file.match.collection.name,
         "command": job.command,
     }
 
@@ -183,8 +173,9 @@ class _Tally:
 
     def __init__(self) -> None:
         self.n_events = self.n_jets = self.n_out_of_range = self.n_without_constituents = self.n_dropped = 0
-        self._sample = np.zeros(0, dtype=np.float32)
+        self._sample: list[npt.NDArray[np.float32]] = []
         self._stride = 1
+        self._n_finite = 0
 
     def add(self, scored: ScoredJets) -> None:
         self.n_events += scored.jets.n_events
@@ -193,11 +184,13 @@ class _Tally:
         self.n_without_constituents += int(np.count_nonzero(scored.status == NO_CONSTITUENTS))
         self.n_dropped += scored.jets.n_dropped
         finite = scored.score[np.isfinite(scored.score)]
-        self._sample = np.concatenate([self._sample, finite[:: self._stride]])
-        while len(self._sample) > self.most:
-            self._sample, self._stride = self._sample[::2], 2 * self._stride
+        self._sample.append(finite[-self._n_finite % self._stride :: self._stride])
+        self._n_finite += len(finite)
+        if self._n_finite > self.most * self._stride:
+            self._sample, self._stride = [np.concatenate(self._sample)[::2]], 2 * self._stride
 
     def summary(self, output: Path, found: Match, seconds: float) -> ScoreSummary:
+        sample = np.concatenate(self._sample) if self._sample else np.zeros(0, dtype=np.float32)
         return ScoreSummary(
             output=output,
             layout=found.layout.name,
@@ -207,6 +200,6 @@ class _Tally:
             n_out_of_range=self.n_out_of_range,
             n_without_constituents=self.n_without_constituents,
             n_dropped=self.n_dropped,
-            quantiles={q: float(np.quantile(self._sample, q)) for q in QUANTILES} if len(self._sample) else {},
+            quantiles={q: float(np.quantile(sample, q)) for q in QUANTILES} if len(sample) else {},
             seconds=seconds,
         )

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
+from jetnae.checkpoint import FORMAT_VERSION, Header, build_model, save_checkpoint
 from jetnae.config import parse, read_toml
 from jetnae.diagnostics import energies, mean_image_energy, measure_energies
 from jetnae.errors import InputError
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
-from jetnae.models import Autoencoder, NormalizedAutoencoder
+from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
 from jetnae.version import __version__
-
-log = logging.getLogger(__name__)
 
 Logs = dict[str, float]
 Report = Callable[[int, int, Logs], None]
@@ -53,6 +52,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.n_steps, self.pretrain_steps) < 0 or min(self.batch_size, self.save_every) < 1:
             raise InputError("expected steps >= 0, and batch_size and save_every of at least 1")
+        if min(self.learning_rate, self.pretrain_learning_rate, self.max_gradient) <= 0 or not 0 <= self.seed < 2**63:
+            raise InputError("expected learning rates and max_gradient above 0, and a seed from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class _State:
 def read_run_config(path: str | Path) -> RunConfig:
     """Read `analyses/<name>.toml`; raises `InputError` for unknown keys, listing the known ones."""
     config = parse(RunConfig, read_toml(path), str(path))
-    if "name" not in config.model:
-        raise InputError(f"{path}: model.name is missing")
+    if not isinstance(config.model.get("name"), str):
+        raise InputError(f"{path}: model.name is missing, expected one of {', '.join(MODELS)}")
     return config
 
 
@@ -103,15 +104,14 @@ def train(
     Returns the header of the checkpoint. With `resume`, goes on from the saved state to the same result as an
     undisturbed run. Raises `InputError` when the data do not suffice or `output` already holds a training.
     """
-    _prepare(output, resume)
+    _check_output(output, resume)
     data = load_training_data(config.data, config.image, config.train.seed)
     state = _initial_state(config, device)
     if resume:
         _restore(output, state, config)
-        _cut_history(output / "history.jsonl", state.step)
     images = data.training.to(device)
     total = config.train.pretrain_steps + config.train.n_steps
-    with (output / "history.jsonl").open("a" if resume else "w", encoding="utf-8") as history:
+    with _history(output, state.step) as history:
         for logs in _steps(config, state, images, data.validation.to(device)):
             history.write(json.dumps({"step": state.step, **logs}) + "\n")
             if report is not None:
@@ -150,22 +150,25 @@ def _update(state: _State, loss: Tensor, rate: float, max_gradient: float) -> No
     state.step += 1
 
 
-def _prepare(output: Path, resume: bool) -> None:
-    state = output / "state.safetensors"
-    if resume and not state.exists():
+def _check_output(output: Path, resume: bool) -> None:
+    exists = os.path.exists(output / "state.safetensors")
+    if resume and not exists:
         raise InputError(f"{output}: no saved state to resume from, start without --resume")
-    if not resume and state.exists():
+    if not resume and exists:
         raise InputError(f"{output}: already holds a training, go on with --resume or choose another --output")
+
+
+@contextmanager
+def _history(output: Path, step: int) -> Iterator[TextIO]:
+    """The open history, cut at the saved state: what happened after it will happen again."""
+    path = output / "history.jsonl"
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if step and path.exists() else []
+        write_bytes(path, "".join(lines[:step]).encode(), force=True)
+        with path.open("a", encoding="utf-8") as history:
+            yield history
     except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror})") from error
-
-
-def _cut_history(path: Path, step: int) -> None:
-    """Forget what happened after the saved state: it will happen again."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    write_bytes(path, "".join(lines[:step]).encode(), force=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _initial_state(config: RunConfig, device: torch.device) -> _State:
@@ -205,7 +208,7 @@ def _header(name: str, config: RunConfig, data: TrainingData, summary: dict[str,
         model=config.model["name"],
         config={key: value for key, value in config.model.items() if key != "name"},
         image=config.image,
-        validity=Validity(config.data.pt, config.data.abs_eta, config.data.radius),
+        validity=config.data.validity,
         layout=data.layout,
         training={"config": asdict(config), "files": data.files, **summary},
         provenance={
@@ -240,9 +243,15 @@ def _restore(output: Path, state: _State, config: RunConfig) -> None:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: cannot be read ({error}), start anew without --resume") from error
     if metadata.get("config") != json.dumps(asdict(config), sort_keys=True):
-        raise InputError(
-            f"{path}: was made with another configuration, resume with that one or choose another --output"
-        )
+        raise InputError(f"{path}: was made with another configuration, resume with that or choose another --output")
+    try:
+        _apply(state, metadata, tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: is damaged ({error}), start anew without --resume") from error
+
+
+def _apply(state: _State, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:
+    """Put a saved state back."""
     state.step, state.seconds_before = int(metadata["step"]), float(metadata["seconds"])
     state.generator.set_state(tensors["generator"])
     state.model.load_state_dict(_section(tensors, "model"))

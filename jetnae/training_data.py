@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from jetnae.checkpoint import Validity
 from jetnae.errors import InputError
 from jetnae.images import ImageSpec, make_images
 from jetnae.io import ReadOptions, iter_jets
@@ -47,6 +48,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.files or self.n_jets < 2 or not 0 < self.validation < 1 or self.pt[0] >= self.pt[1]:
             raise InputError("expected files, n_jets >= 2, validation between 0 and 1, and pt = [low, high]")
+
+    @property
+    def validity(self) -> Validity:
+        """The range of the jets that are used, which is that of the model."""
+        return Validity(self.pt, self.abs_eta, self.radius)
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,7 @@ def _selected(config: DataConfig) -> Iterator[Jets]:
 
 
 def _mask(jets: Jets, config: DataConfig) -> npt.NDArray[np.bool_]:
-    low, high = config.pt
-    mask = (jets.pt >= low) & (jets.pt <= high) & (np.abs(jets.eta) <= config.abs_eta) & (jets.n_constituents > 0)
+    mask = config.validity.contains(jets) & (jets.n_constituents > 0)
     if config.label is not None and jets.label is not None:
         mask &= jets.label == config.label
     return np.asarray(mask)

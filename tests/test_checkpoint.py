@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from jetnae.checkpoint import FORMAT_VERSION, bundled_models, load_checkpoint, load_model, save_checkpoint
 from jetnae.errors import InputError
@@ -105,6 +107,16 @@ def test_weights_that_are_not_finite_are_refused(small_checkpoint: Path, tmp_pat
     save_checkpoint(tmp_path / "nan.safetensors", loaded.model, loaded.header)
     with pytest.raises(InputError, match="not finite"):
         load_checkpoint(tmp_path / "nan.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64, torch.int8])
+def test_weights_of_another_type_are_refused(dtype: torch.dtype, small_checkpoint: Path, tmp_path: Path) -> None:
+    with safe_open(small_checkpoint, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = {key: value.to(dtype) for key, value in load_file(small_checkpoint).items()}
+    save_file(tensors, tmp_path / "other.safetensors", metadata)
+    with pytest.raises(InputError, match="not finite 32-bit numbers"):
+        load_checkpoint(tmp_path / "other.safetensors")
 
 
 def test_an_unknown_model_lists_the_bundled_ones() -> None:

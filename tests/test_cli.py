@@ -23,6 +23,7 @@ from jetnae.cli import main
 from jetnae.io.scores import read_scores
 from tests.conftest import write_events
 from tests.test_checkpoint import edited
+from tests.test_io import WRITERS
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,9 @@ def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_che
         (*score, "--output", "/dev/null/scores"): "cannot be written",
         (*score, "--output", "scores.h5"): "written as .root",
         (*score, "--wrong"): "--wrong",
+        (*score, "--output", "x" * 300 + ".root"): "File name too long",
+        (*score, "--device", "meta"): "choose auto or cpu",
+        ("score", events_root, "--model", "x" * 5000): "bundled models",
         ("no-such-command",): "No such command",
         ("models", "no-such-model"): "expected one of",
     }
@@ -166,13 +170,38 @@ def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_che
         assert message in fails(*arguments, cwd=tmp_path), arguments
 
 
-@pytest.mark.parametrize("kilobytes", [0, 1, 4])
-def test_a_full_disk_leaves_nothing_behind(
-    kilobytes: int, events_root: Path, small_checkpoint: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("layout", ["jetnae", "toptag"])
+@pytest.mark.parametrize("kilobytes", [1, 4])
+def test_a_full_disk_leaves_nothing_behind(kilobytes: int, layout: str, small_checkpoint: Path, tmp_path: Path) -> None:
+    path = WRITERS[layout](tmp_path)
     run = partial(jetnae_process, limit=1024 * kilobytes)
-    message = fails("score", events_root, "--model", small_checkpoint, cwd=tmp_path, run=run)
-    assert "cannot be written" in message
+    assert "cannot be written" in fails("score", path, "--model", small_checkpoint, cwd=tmp_path, run=run)
+
+
+def test_an_input_is_never_written_over(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    before = events_root.read_bytes()
+    score = ("score", events_root, "--model", small_checkpoint, "--force", "--output")
+    (tmp_path / "link.root").symlink_to(events_root)
+    for output in ("events.root", tmp_path / "link.root"):
+        assert "never written over" in fails(*score, output, cwd=tmp_path)
+    assert events_root.read_bytes() == before
+
+
+def test_targets_are_checked_before_the_work_begins(small_checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "sub/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_events(tmp_path / f"{name}.root", [[3], [4, 5]])
+    score = ("score", "--model", small_checkpoint, "a.root")
+    assert "several inputs" in fails(*score, "sub/a.root", cwd=tmp_path)
+    assert "several inputs" in fails(*score, "a.root", cwd=tmp_path)
+    assert "expected a folder" in fails(*score, "b.root", "--output", "one.root", cwd=tmp_path)
+    (tmp_path / "b.scores.root").touch()
+    assert "--force" in fails(*score, "b.root", cwd=tmp_path)  # and a.scores.root is not there either
+
+
+def test_a_new_output_folder_does_not_outlive_a_failure(small_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.root").write_text("hello")
+    fails("score", "text.root", "--model", small_checkpoint, "--output", "new/folder", cwd=tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -233,7 +262,14 @@ def test_scoring_does_not_import_what_it_does_not_need(
 def test_an_interruption_leaves_nothing_behind(number: int, small_checkpoint: Path, tmp_path: Path) -> None:
     write_events(tmp_path / "many.root", [[20, 20]] * 3000)
     command = [sys.executable, "-c", "from jetnae.cli import main; main()", "score", "many.root", "--chunk-size", "1"]
-    with subprocess.Popen([*command, "--model", small_checkpoint], cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    # a job in the background of a script has SIGINT ignored from the start, and must still end on SIGTERM
+    background = partial(signal.signal, signal.SIGINT, signal.SIG_IGN) if number == signal.SIGTERM else None
+    with subprocess.Popen(
+        [*command, "--model", small_checkpoint],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=background,  # noqa: PLW1509  there are no threads of ours here
+    ) as process:
         while process.poll() is None and not list(tmp_path.glob(".many.scores.root.*")):
             time.sleep(0.05)
         process.send_signal(number)

@@ -43,6 +43,9 @@ def test_a_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
         (("n_steps = 5", 'n_steps = "many"'), "train.n_steps = 'many'"),
         (("[550, 650]", "[650, 550]"), r"pt = \[low, high\]"),
         (('name = "nae"', ""), "model.name is missing"),
+        (('name = "nae"', "name = []"), "model.name is missing"),
+        (("1e-4", "-1e-4"), "learning rates .* above 0"),
+        (("n_steps = 5", "n_steps = 5\nseed = -1"), "seed from 0"),
         (("[data]", "[data"), "not valid TOML"),
     ],
 )

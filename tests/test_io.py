@@ -12,7 +12,8 @@ import pytest
 import uproot
 
 from jetnae.errors import InputError
-from jetnae.io import LAYOUTS, ReadOptions, iter_jets, read_jets, reader_for
+from jetnae.io import LAYOUTS, ReadOptions, iter_jets, open_jets, read_jets
+from jetnae.io.root import _is_numeric
 from tests.conftest import random_constituents, write_events
 
 COUNTS = [5, 0, 17, 1, 30, 2]
@@ -118,7 +119,8 @@ def test_every_layout_gives_the_same_jets(layout: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         jets.mass[np.array(COUNTS) > 2], ak.to_numpy(total.mass)[np.array(COUNTS) > 2], rtol=1e-3
     )
-    assert reader_for(path).match(path, ReadOptions()).layout.name == layout
+    with open_jets(path) as file:
+        assert (file.match.layout.name, file.n_events) == (layout, jets.n_events)
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -173,6 +175,61 @@ def test_bad_constituents_are_dropped_and_counted(tmp_path: Path) -> None:
     # not finite: 2, negative: 1, of no jet: 1, absurd: 1; the empty one is no error
     assert read.n_dropped == 5
     assert ak.to_list(read.constituents.pt) == [[1.0, 4.0]]
+
+
+def rewritten(path: Path, **changes: ak.Array) -> Path:
+    """A copy of the tree in a file of our own layout with columns replaced or added."""
+    with uproot.open(path) as file:
+        data = {k: v for k, v in file["events"].arrays(how=dict).items() if k not in {"nJet", "nConstituent"}}
+    data |= changes
+    types = {k: ak.type(v).content for k, v in data.items()}
+    with uproot.recreate(path.with_name("rewritten.root")) as file:
+        file.mktree("events", types).extend(data)
+    return path.with_name("rewritten.root")
+
+
+@pytest.mark.parametrize("name", ["Jet_eta", "Jet_label", "Constituent_phi", "Constituent_jetIdx"])
+def test_columns_that_contradict_each_other_are_refused(name: str, events_root: Path) -> None:
+    with uproot.open(events_root) as file:
+        column = file["events"][name].array()
+    shifted = ak.concatenate([column[1:], column[:1]])  # as many values, but of other events
+    assert len(read_jets(rewritten(events_root))) == 11
+    with pytest.raises(InputError, match="do not fit together"):
+        read_jets(rewritten(events_root, **{name: shifted}))
+
+
+@pytest.mark.parametrize("pt", [1e-39, 1e-7, 1e9])
+def test_momenta_that_no_pixel_can_hold_are_dropped(pt: float, events_root: Path) -> None:
+    with uproot.open(events_root) as file:
+        column = file["events"]["Constituent_pt"].array()
+    jets = read_jets(rewritten(events_root, Constituent_pt=ak.ones_like(column) * pt))
+    assert jets.n_constituents.sum() == 0
+    assert jets.n_dropped == ak.count(column)
+
+
+def test_only_numbers_are_kept(events_root: Path) -> None:
+    n = 7
+    path = rewritten(events_root, jetnae_score=ak.Array(np.zeros(n)), flag=ak.Array(np.arange(n) % 2 == 0))
+    kept = read_jets(path, keep=("weight", "flag", "Jet_pt")).events
+    assert kept["weight"].tolist() == kept["jetnae_weight"].tolist()
+    assert kept["flag"].tolist() == [True, False] * 3 + [True]
+    assert kept["Jet_pt"].ndim == 2
+    with pytest.raises(InputError, match="our own columns"):
+        read_jets(path, keep=("jetnae_score",))
+    with uproot.recreate(path) as file:
+        file["events"] = {"text": ["a", "b"], "x": np.zeros(2)}
+    with uproot.open(path) as file:
+        assert not _is_numeric(file["events"]["text"].array(entry_stop=0))
+
+
+def test_an_empty_table_gives_one_empty_batch(tmp_path: Path) -> None:
+    path = write_toptag(tmp_path)
+    with h5py.File(path, "r") as file:
+        none = file["table/table"][:0]
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file.create_dataset("table/table", data=none)
+    jets = read_jets(tmp_path / "empty.h5")
+    assert (len(jets), jets.n_events) == (0, 0)
 
 
 def test_puppi_weights_scale_the_momenta(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jetnae.errors import InputError
-from jetnae.jets import Jets, concatenate, four_vectors, from_cartesian, select, sum_constituents
+from jetnae.jets import WEIGHT, Jets, concatenate, four_vectors, from_cartesian, select, sum_constituents
 from tests.conftest import jets_of, random_constituents
 
 
@@ -64,7 +64,7 @@ def test_the_weight_of_a_jet_is_that_of_its_event() -> None:
         event_index=np.array([10, 10, 12]),
         n_events=3,
         first_event=10,
-        events={"weight": np.array([2.0, 3.0, 5.0])},
+        events={WEIGHT: np.array([2.0, 3.0, 5.0])},
     )
     assert weighted.weight is not None
     assert weighted.weight.tolist() == [2.0, 2.0, 5.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -64,14 +65,14 @@ def test_the_chunk_size_does_not_change_a_score(
         np.testing.assert_allclose(mine, other, rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("n_images", [1, 3])
 def test_the_batch_size_does_not_change_a_score(
-    batch_size: int, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    n_images: int, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = load_checkpoint(small_checkpoint)
     jets = jets_of(random_constituents([10, 20, 30, 5, 50, 1, 2]))
     expected = score_jets(jets, checkpoint).score
-    monkeypatch.setattr("jetnae.scoring.BATCH_SIZE", batch_size)
+    monkeypatch.setattr("jetnae.scoring.BATCH_PIXELS", 256 * n_images)
     np.testing.assert_allclose(score_jets(jets, checkpoint).score, expected, rtol=1e-5)
 
 
@@ -95,6 +96,15 @@ def test_jets_outside_the_validity_range_are_scored_and_flagged(
     assert tree["jetnae_in_range"].tolist() == expected.tolist()
     assert not ak.all(expected)
     assert ak.any(np.isfinite(tree["jetnae_score"][~expected]))
+
+
+@pytest.mark.parametrize(("radius", "right"), [(None, True), (0.8, True), (0.4, False)])
+def test_jets_of_another_radius_are_flagged(radius: float | None, right: bool, small_checkpoint: Path) -> None:
+    jets = jets_of(random_constituents([20, 30, 20]))
+    checkpoint = load_checkpoint(small_checkpoint)
+    inside = score_jets(jets, checkpoint).in_range
+    assert inside.any()
+    assert (score_jets(replace(jets, radius=radius), checkpoint).in_range == (inside & right)).all()
 
 
 def test_the_sum_of_squared_pixels_is_that_of_the_image(events_root: Path, small_checkpoint: Path) -> None:
@@ -131,6 +141,19 @@ def test_scores_survive_writing(suffix: str, tmp_path: Path) -> None:
         assert set(group) == set(columns)
         for name, column in columns.items():
             np.testing.assert_array_equal(group[name], column)
+
+
+def test_printed_quantiles_are_those_of_all_scores(
+    events_root: Path, small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_events(tmp_path / "more.root", [[n % 9 + 1, n % 7 + 2] for n in range(100)])
+    checkpoint = load_checkpoint(small_checkpoint)
+    monkeypatch.setattr("jetnae.scoring._Tally.most", 20)
+    job = ScoreJob(path, tmp_path / "out.root", checkpoint, ReadOptions(chunk_size=3))
+    summary = score_file(job)
+    # thinned to every 16th score, evenly over the file
+    every = score_jets(read_jets(path), checkpoint).score[::16]
+    assert summary.quantiles == pytest.approx({q: float(np.quantile(every, q)) for q in summary.quantiles}, rel=1e-5)
 
 
 def test_an_empty_tree_gives_an_empty_valid_output(small_checkpoint: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from jetnae.checkpoint import load_checkpoint
 from jetnae.errors import InputError
@@ -110,6 +111,27 @@ def test_nothing_is_trained_over_or_resumed_by_mistake(config: RunConfig, tmp_pa
     longer = replace(config, train=replace(config.train, n_steps=9))
     with pytest.raises(InputError, match="another configuration"):
         train(longer, tmp_path / "run", device=CPU, resume=True)
+
+
+def test_a_training_without_history_or_with_a_damaged_state_is_an_input_error(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    train(config, tmp_path / "run", device=CPU)
+    (tmp_path / "run" / "history.jsonl").unlink()
+    train(config, tmp_path / "run", device=CPU, resume=True)
+    state = load_file(tmp_path / "run" / "state.safetensors")
+    with safe_open(tmp_path / "run" / "state.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    del state["generator"]
+    save_file(state, tmp_path / "run" / "state.safetensors", metadata)
+    with pytest.raises(InputError, match="is damaged"):
+        train(config, tmp_path / "run", device=CPU, resume=True)
+
+
+def test_a_missing_data_file_leaves_no_folder(config: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        train(replace(config, data=replace(config.data, files=("none.root",))), tmp_path / "run", device=CPU)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_global_generator_is_left_alone(config: RunConfig, tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ def models(
         return
     for stem, path in found.items():
         header = load_checkpoint(path).header
-        low, high = header.validity.pt
-        print(
-            f"{stem}  {header.model.upper()} on jet images, for jets with {low:g} < pt < {high:g} GeV, "
-            f"|eta| < {header.validity.abs_eta:g}, R = {header.validity.radius:g}  ({path.stat().st_size / 1e3:.0f} kB)"
-        )
+        size = path.stat().st_size / 1e3
+        print(f"{stem}  {header.model.upper()} on jet images, for jets with {header.validity}  ({size:.0f} kB)")
     print("\nThe card of a model: jetnae models NAME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
     from jetnae.scoring import ScoreSummary
+
+SUFFIXES = (".root", ".h5")
 
 
 def score(
@@ -38,35 +41,38 @@ def score(
     from jetnae.io import ReadOptions
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
+    targets = _targets(files, output, force=force)
     checkpoint = load_model(model or DEFAULT_MODEL)
     options = ReadOptions(layout or None, collection or None, chunk_size, tuple(keep))
     found_device = find_device(device)
     command = shlex.join(["jetnae", *sys.argv[1:]])
-    for path, target in _targets(files, output).items():
+    for path, target in targets.items():
         job = ScoreJob(path, target, checkpoint, options, found_device, force, command)
         with progress_bar(f"scoring {path.name}") as update:
             summary = score_file(job, update)
         _print(path, summary, checkpoint)
 
 
-def _targets(files: list[Path], output: Path | None) -> dict[Path, Path]:
-    """Where the scores of each file go; raises `InputError` when two would land in one place."""
+def _targets(files: list[Path], output: Path | None, *, force: bool) -> dict[Path, Path]:
+    """Where the scores of each file go; everything that can go wrong with them is found before the work begins."""
     from jetnae.errors import InputError
+    from jetnae.files import refuse_existing
 
-    if output is not None and len(files) == 1 and not output.is_dir() and output.suffix:
-        expected = _suffix(files[0])
-        if output.suffix != expected:
-            raise InputError(f"{output}: the scores of {files[0].name} are written as {expected}, name the output so")
-        return {files[0]: output}
-    folder = output or Path()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file, expected a folder for the scores of {len(files)} inputs")
-    targets = {path: folder / f"{path.stem}.scores{_suffix(path)}" for path in files}
-    clashes = sorted(target.name for target in set(targets.values()) if list(targets.values()).count(target) > 1)
-    if clashes or len(targets) < len(files):
-        raise InputError(
-            f"several inputs would be written to {', '.join(clashes) or 'one file'}: score them separately"
-        )
+    if output is not None and output.suffix in SUFFIXES and not os.path.isdir(output):
+        if len(files) > 1:
+            raise InputError(f"{output}: one file for the scores of {len(files)} inputs, expected a folder")
+        if output.suffix != _suffix(files[0]):
+            raise InputError(f"{output}: the scores of {files[0].name} are written as {_suffix(files[0])}, name it so")
+        targets = {files[0]: output}
+    else:
+        targets = {path: (output or Path()) / f"{path.stem}.scores{_suffix(path)}" for path in files}
+    inputs = {os.path.realpath(path) for path in files}
+    for path, target in targets.items():
+        if os.path.realpath(target) in inputs:
+            raise InputError(f"{target}: is an input, scores are never written over one")
+        if list(targets.values()).count(target) > 1 or files.count(path) > 1:
+            raise InputError(f"{target}: several inputs would be written to it, score them one by one")
+        refuse_existing(target, force=force)
     return targets
 
 
@@ -77,7 +83,6 @@ def _suffix(path: Path) -> str:
 
 
 def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
-    low, high = checkpoint.validity.pt
     share = f" ({100 * summary.n_out_of_range / summary.n_jets:.0f} %)" if summary.n_jets else ""
     rate = summary.n_jets / summary.seconds if summary.seconds else 0.0
     lines = {
@@ -85,8 +90,7 @@ def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
         "model": f"{checkpoint.header.name}  ({checkpoint.header.sha256[:12]})",
         "events": f"{summary.n_events}",
         "jets": f"{summary.n_jets}",
-        "out of range": f"{summary.n_out_of_range}{share}, valid for {low:g} < pt < {high:g} GeV, "
-        f"|eta| < {checkpoint.validity.abs_eta:g}, R = {checkpoint.validity.radius:g}",
+        "out of range": f"{summary.n_out_of_range}{share}, valid for {checkpoint.validity}",
         "no constituents": f"{summary.n_without_constituents}",
         "dropped": f"{summary.n_dropped} constituents that were not finite or belonged to no jet",
         "score": "  ".join(f"{100 * q:g} %: {value:.4g}" for q, value in summary.quantiles.items()) or "none",

@@ -7,25 +7,35 @@ from typing import TYPE_CHECKING, Protocol
 
 from jetnae.errors import InputError
 from jetnae.io import hdf5, root
+from jetnae.io.assemble import JetFile
 from jetnae.io.layouts import LAYOUTS, Match
 from jetnae.io.options import ReadOptions
 from jetnae.jets import concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from jetnae.jets import Jets
 
-__all__ = ["LAYOUTS", "READERS", "Match", "ReadOptions", "Reader", "iter_jets", "read_jets", "reader_for"]
+__all__ = [
+    "LAYOUTS",
+    "READERS",
+    "JetFile",
+    "Match",
+    "ReadOptions",
+    "Reader",
+    "iter_jets",
+    "open_jets",
+    "read_jets",
+    "reader_for",
+]
 
 
 class Reader(Protocol):
-    """What a container's module offers; `iter_jets` yields at least one chunk, in the order of the file."""
+    """What a container's module offers: jets in chunks, at least one, in the order of the file."""
 
-    def match(self, path: Path, options: ReadOptions) -> Match: ...
-    def count_events(self, path: Path, options: ReadOptions) -> int: ...
-    def identity(self, path: Path) -> str: ...
-    def iter_jets(self, path: Path, options: ReadOptions) -> Iterator[Jets]: ...
+    def open_jets(self, path: Path, options: ReadOptions) -> AbstractContextManager[JetFile]: ...
 
 
 READERS: dict[str, Reader] = {"root": root, "hdf5": hdf5}
@@ -46,9 +56,15 @@ def reader_for(path: str | Path) -> Reader:
     return READERS[_MAGIC[magic]]
 
 
+def open_jets(path: str | Path, options: ReadOptions | None = None) -> AbstractContextManager[JetFile]:
+    """Open a file of jets; raises `InputError` when it cannot be read or no layout fits."""
+    return reader_for(path).open_jets(Path(path), options or ReadOptions())
+
+
 def iter_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[Jets]:
     """Stream the jets of a file in chunks of events; memory does not grow with the file."""
-    return reader_for(path).iter_jets(Path(path), options or ReadOptions())
+    with open_jets(path, options) as file:
+        yield from file.chunks
 
 
 def read_jets(

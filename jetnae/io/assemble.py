@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from jetnae.jets import FloatArray, IntArray
 
 
-MAX_PT = 1e8
-"""GeV. No constituent is harder; a larger number is a broken one, and would overflow a pixel."""
+MIN_PT, MAX_PT = 1e-6, 1e8
+"""GeV. No constituent is softer or harder; numbers beyond are broken ones, and a pixel could not hold them."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Rows:
     n_events: int
     first_event: int
     columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class JetFile:
+    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once."""
+
+    match: Match
+    n_events: int
+    identity: str
+    chunks: Iterator[Jets]
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ def build_jets(
         events=rows.columns,
         n_dropped=constituents.n_dropped + n_bad,
         collection=match.collection.name,
+        radius=match.collection.radius,
         layout=match.layout.name,
     )
 
@@ -114,7 +125,7 @@ def _jet_vectors(jets: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray
 def _drop_bad(constituents: Constituents) -> tuple[Constituents, int]:
     """Leave out empty slots (pt = 0, silently) and ones that are not finite, negative or absurd (counted)."""
     pt = constituents.momenta[0]
-    good = (pt >= 0) & (pt <= MAX_PT)  # false for NaN
+    good = ((pt >= MIN_PT) & (pt <= MAX_PT)) | (pt == 0)  # false for NaN
     for column in constituents.momenta[1:]:
         good &= np.isfinite(column)
     n_bad = int(len(good) - np.count_nonzero(good))

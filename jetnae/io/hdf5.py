@@ -11,7 +11,7 @@ import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with 
 import numpy as np
 
 from jetnae.errors import InputError, JetnaeError
-from jetnae.io.assemble import Constituents, Rows, build_jets, fitting, momenta
+from jetnae.io.assemble import Constituents, JetFile, Rows, build_jets, fitting, momenta
 from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
 
 if TYPE_CHECKING:
@@ -26,27 +26,9 @@ TRUTH_COLUMNS = 4
 """The reference table ends its floats with truthE, truthPX, truthPY, truthPZ."""
 
 
-def match(path: Path, options: ReadOptions) -> Match:
-    """Find the layout of an HDF5 file; raises `InputError` if none fits."""
-    with _reading(path), h5py.File(path, "r") as file:
-        return _match(file, path, options)
-
-
-def count_events(path: Path, options: ReadOptions) -> int:
-    """Number of rows of the table that holds the jets."""
-    with _reading(path), h5py.File(path, "r") as file:
-        return len(file[_match(file, path, options).layout.tree])
-
-
-def identity(path: Path) -> str:
-    """A stand-in for a file uuid, which HDF5 lacks: a hash of the size and the first megabyte."""
-    with path.open("rb") as file:
-        head = file.read(1_000_000)
-    return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
-
-
-def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
-    """Read an HDF5 file in chunks of rows, in order; an empty table gives one empty chunk."""
+@contextmanager
+def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
+    """Open an HDF5 file for reading its jets once, in chunks of rows; raises `InputError` if no layout fits."""
     with _reading(path):
         file = h5py.File(path, "r")
     with file:
@@ -55,14 +37,28 @@ def iter_jets(path: Path, options: ReadOptions) -> Iterator[Jets]:
             table = file[found.layout.tree]
         if options.keep:
             raise InputError(f"{path}: the layout '{found.layout.name}' has no columns to keep")
-        step = options.chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
-        for start in range(0, max(len(table), 1), step):
-            stop = min(start + step, len(table))
-            with _reading(path):
-                data = table[start:stop]
-            with fitting(path, found):
-                jets = _padded(data, Rows(stop - start, start, {}), found)
-            yield jets
+        yield JetFile(
+            found, len(table), _identity(path), _chunks(table, found, path=path, chunk_size=options.chunk_size)
+        )
+
+
+def _chunks(table: Any, found: Match, *, path: Path, chunk_size: int | None) -> Iterator[Jets]:
+    """The jets in order; an empty table gives one empty chunk."""
+    step = chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
+    for start in range(0, max(len(table), 1), step):
+        stop = min(start + step, len(table))
+        with _reading(path):
+            data = table[start:stop]
+        with fitting(path, found):
+            jets = _padded(data, Rows(stop - start, start, {}), found)
+        yield jets
+
+
+def _identity(path: Path) -> str:
+    """A stand-in for a file uuid, which HDF5 lacks: a hash of the size and the first megabyte."""
+    with path.open("rb") as file:
+        head = file.read(1_000_000)
+    return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
 
 
 @contextmanager
@@ -113,7 +109,8 @@ def _blocks(dtype: Any) -> tuple[str, str]:
 def _padded(data: Any, rows: Rows, found: Match) -> Jets:
     floats, integers = _blocks(data.dtype)
     values = data[floats]
-    values = values[:, : values.shape[1] - TRUTH_COLUMNS].reshape(len(values), -1, 4)
+    n_slots = (values.shape[1] - TRUTH_COLUMNS) // 4
+    values = values[:, : 4 * n_slots].reshape(len(values), n_slots, 4)
     used = values[..., 0] != 0  # NaN counts as used, so that it is reported and not passed over
     energy, px, py, pz = (values[..., i][used] for i in range(4))
     columns = {"px": px, "py": py, "pz": pz, "energy": energy}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jetnae.errors import InputError
+from jetnae.jets import WEIGHT
 
 Link = Literal["inline", "index_table", "padded", "per_row"]
 """How constituents are tied to jets.
@@ -32,6 +33,7 @@ class Collection:
 
     `constituents` names {pt, eta, phi, mass} or {px, py, pz, energy}, optionally a multiplicative `weight`
     (a PUPPI weight, say). `jets` names {pt, eta, phi} and mass or energy; empty means: sum the constituents.
+    `radius` is that of the jets, None where the files differ.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Collection:
     jet_index: str = ""
     constituent_index: str = ""
     label: LabelRule | None = None
+    radius: float | None = None
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -68,18 +71,19 @@ def _cms(prefix: str, names: str = "pt eta phi mass") -> dict[str, str]:
 
 
 _EVENT_ID = {name: name for name in ("run", "luminosityBlock", "event")}
-_NANO = {**_EVENT_ID, "weight": "genWeight"}
+_NANO = {**_EVENT_ID, WEIGHT: "genWeight"}
 _PF = _cms("PFCands")
 _JETCLASS = Collection(
     name="jet",
     link="per_row",
     constituents=_cms("part", "px py pz energy"),
     jets=_cms("jet", "pt eta phi energy"),
+    radius=0.8,
 )
 
 
 def _jetclass(label: LabelRule) -> Collection:
-    return Collection(_JETCLASS.name, _JETCLASS.link, _JETCLASS.constituents, _JETCLASS.jets, label=label)
+    return replace(_JETCLASS, label=label)
 
 
 _ALL = (
@@ -97,7 +101,7 @@ _ALL = (
                 label=LabelRule("Jet_label"),
             ),
         ),
-        optional={**_EVENT_ID, "weight": "weight", "process": "process"},
+        optional={**_EVENT_ID, WEIGHT: "weight", "process": "process"},
     ),
     Layout(
         name="pfnano",
@@ -113,6 +117,7 @@ _ALL = (
                 jets=_cms("FatJet"),
                 jet_index="FatJetPFCands_jetIdx",
                 constituent_index="FatJetPFCands_pFCandsIdx",
+                radius=0.8,
             ),
             Collection(
                 name="Jet",
@@ -121,6 +126,7 @@ _ALL = (
                 jets=_cms("Jet"),
                 jet_index="JetPFCands_jetIdx",
                 constituent_index="JetPFCands_pFCandsIdx",
+                radius=0.4,
             ),
         ),
         optional=_NANO,
@@ -138,6 +144,7 @@ _ALL = (
                 jets=_cms("FatJet"),
                 jet_index="FatJetPFCand_jetIdx",
                 constituent_index="FatJetPFCand_pfCandIdx",
+                radius=0.8,
             ),
         ),
         optional=_NANO,
@@ -156,6 +163,7 @@ _ALL = (
                 link="padded",
                 constituents={"px": "PX", "py": "PY", "pz": "PZ", "energy": "E"},
                 label=LabelRule("is_signal_new"),
+                radius=0.8,
             ),
         ),
     ),

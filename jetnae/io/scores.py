@@ -129,9 +129,13 @@ def _extend(group: Any, name: str, column: Any) -> None:
 
 @contextmanager
 def _hdf5_writer(path: Path, provenance: Mapping[str, Any]) -> Iterator[ScoreWriter]:
-    with h5py.File(path, "w") as file:
+    # In memory until it is complete (some 40 bytes per jet): on a full disk the library cannot let go of what it
+    # could not write, and takes the process with it.
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
         file.attrs["provenance"] = json.dumps(dict(provenance))
         yield _Hdf5Writer(file)
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 _WRITERS = {".root": _root_writer, ".h5": _hdf5_writer}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import mplhep
 
-from jetnae.files import write_bytes
+from jetnae.files import refuse_existing, write_bytes
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,6 +30,8 @@ def style() -> AbstractContextManager[None]:
 def save_figure(figure: Figure, stem: Path, *, force: bool = False) -> list[Path]:
     """Write a figure as PDF and PNG beside each other; raises `InputError` when one exists and `force` is not set."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS]
+    for path in paths:
+        refuse_existing(path, force=force)
     for path in paths:
         buffer = io.BytesIO()
         with style():

@@ -10,6 +10,7 @@ import mplhep
 import numpy as np
 from matplotlib.figure import Figure
 
+from jetnae.jets import WEIGHT
 from jetnae.plotting import COLORS, style
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def score_classes(
     Jets of a signal event that belong to no signal particle are left out. Classes without jets do not appear.
     """
     score = np.asarray(jets["score"])
-    weight = np.repeat(np.asarray(events.get("jetnae_weight", np.ones(len(counts)))), counts)
+    weight = np.repeat(np.asarray(events.get(WEIGHT, np.ones(len(counts)))), counts)
     wanted = np.isfinite(score) & (np.ones(len(score), dtype=bool) if all_jets else jets["in_range"])
     label = jets.get("label")
-    if label is not None and "process" in events:
-        process = np.repeat(np.asarray(events["process"]), counts)
+    process = np.repeat(np.asarray(events.get("process", np.full(len(counts), -1))), counts)
+    if label is not None and np.isin(process, list(PROCESSES)).all():
         masks = {name: (process == number) & (label == (number > 0)) for number, name in PROCESSES.items()}
     elif label is not None:
         masks = {"background": label == 0, "signal": label == 1}
