@@ -1,0 +1,47 @@
+"""What the README promises works as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from jetnae.io import LAYOUTS
+from jetnae.scoring import ScoredJets, score_jets
+from tests.conftest import jets_of, random_constituents
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    shutil.copy(ROOT / "jetnae" / "assets" / "events.root", tmp_path)
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    result = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "score.png").stat().st_size > 1000
+
+
+def test_every_layout_and_every_branch_is_described(small_checkpoint: Path) -> None:
+    from jetnae.checkpoint import load_checkpoint
+
+    assert all(f"`{name}`" in README for name in LAYOUTS)
+    scored: ScoredJets = score_jets(jets_of(random_constituents([5])), load_checkpoint(small_checkpoint))
+    for name in scored.columns():
+        assert f"`jetnae_{name}`" in README or f"`_{name}`" in README, name
+    for name in scored.event_columns():
+        assert f"`{name}`" in README, name
+
+
+def test_every_folder_and_module_on_the_map_exists() -> None:
+    house = README.split("## The house")[1]
+    for name in re.findall(r"^  ([a-z_]+(?:\.py|/))", house, flags=re.MULTILINE):
+        assert (ROOT / "jetnae" / name).exists(), name
+    for name in re.findall(r"^([a-z_]+/)", house, flags=re.MULTILINE):
+        assert (ROOT / name).exists(), name
