@@ -24,7 +24,7 @@ class ImageSpec:
     rotate : turn the principal axis of the pT-weighted second moments to the vertical.
     flip : mirror so that the larger pT sum lies at negative x and at positive y.
     n_pixels, half_width : pixels per side, and half the side in rad; pT falling into one pixel adds up.
-    pixel_power : raise pixels to this power, keeping the pixel sum (arXiv:2206.14225 uses 0.01 to 1).
+    pixel_power : raise pixels to this power, keeping the pixel sum; below 1, soft constituents count for more.
     smearing : standard deviation of a Gaussian filter, in pixels; reflecting edges, cut at four deviations.
     rebin : sum blocks of rebin x rebin pixels after the smearing.
     pixel_sum : scale every image to this sum; None leaves GeV.

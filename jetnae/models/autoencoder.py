@@ -30,7 +30,7 @@ class Autoencoder(nn.Module):
     pixel_sum : what the pixels of every image sum to.
 
     The energy is the reconstruction error per pixel, E(x) = (1/D) sum_i (x_i - f_d(f_e(x))_i)^2
-    (arXiv:2206.14225, eq. 2.3), in squared units of the pixels; it is also the score.
+    (arXiv:2206.14225), in squared units of the pixels; it is also the score.
     """
 
     def __init__(self, side: int, pixel_sum: float, config: AutoencoderConfig) -> None:

@@ -43,7 +43,7 @@ class NaeConfig(AutoencoderConfig):
 
 
 class NormalizedAutoencoder(Autoencoder):
-    """Normalized autoencoder, p(x) = exp(-E(x)/T) / Omega (arXiv:2206.14225, eq. 3.1; arXiv:2105.05735).
+    """Normalized autoencoder, p(x) = exp(-E(x)/T) / Omega (arXiv:2105.05735, for jets arXiv:2206.14225).
 
     Its loss gradient is that of the negative log-likelihood, E over data minus E over samples of the model, which
     come from on-manifold initialization: a chain in the latent space, the decoder, a chain in the image space.
@@ -100,7 +100,7 @@ class NormalizedAutoencoder(Autoencoder):
         """Images (n, side, side) sampled from the model by on-manifold initialization, and their latent vectors.
 
         `starts` (n, latent_dim) on the sphere begin the latent chain; its ends are decoded and begin the visible
-        chain, which stays non-negative with the pixel sum of the data (arXiv:2105.05735, section 4).
+        chain, which stays non-negative with the pixel sum of the data (arXiv:2105.05735).
         `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
         """
         ends = starts
