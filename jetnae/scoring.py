@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,11 +147,24 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
             scored = score_jets(jets, job.checkpoint, job.device)
             writer.append(scored.columns(), jets.jets_per_event, scored.event_columns())
             tally.add(scored)
+            _release_memory()
             if report is not None:
                 report(tally.n_events, file.n_events)
         if tally.n_events != file.n_events:
             raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
     return tally.summary(job.output, file.match, time.monotonic() - started)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int]:
+    """The C library's `malloc_trim`, or nothing to call where it has none."""
+    found = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    return found or (lambda pad: pad)
+
+
+def _release_memory() -> None:
+    """Give memory that is free back: arrays of ever different sizes fragment it, and it would grow with the file."""
+    _malloc_trim()(0)
 
 
 def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:

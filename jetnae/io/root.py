@@ -31,7 +31,9 @@ TARGET_BYTES = 32_000_000
 def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
     """Open a ROOT file for reading its jets once, in chunks of events; raises `InputError` if no layout fits."""
     with _reading(path):
-        file = uproot.open(path, array_cache=None)  # every basket is read once
+        # Every basket is read once, so nothing is cached, and plain reads instead of a map of the file: mapped pages
+        # would count as memory of ours, as many as the file is long.
+        file = uproot.open(path, array_cache=None, handler=uproot.MultithreadedFileSource)
     with file:
         with _reading(path):
             found = _match(file, path, options)
