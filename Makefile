@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	mkdir -p demo
 	cd demo && ../$(BIN)/jetnae sample events.root --force
 	cd demo && ../$(BIN)/jetnae score events.root --force
-	cd demo && ../$(BIN)/jetnae plot events.scores.root --force --title 'Pythia 8, parametrised detector, no pile-up'
+	cd demo && ../$(BIN)/jetnae plot events.scores.root --force --title 'Pythia 8 (13, 14 TeV), parametrised detector, no pile-up'
 
 test: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -99,7 +99,7 @@ def energies(checkpoint: Checkpoint, background: ScoredJets) -> dict[str, float]
     if not isinstance(model, NormalizedAutoencoder):
         return {}
     images = torch.from_numpy(make_images(background.jets, checkpoint.image))
-    found = measure_energies(model, images[:1000], images[1000:].mean(dim=0), torch.Generator().manual_seed(1))
+    found = measure_energies(model, images, images.mean(dim=0), torch.Generator().manual_seed(1))
     return {**asdict(found), "ratio": found.ratio, "ratio_error": found.ratio_error}
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "jetnae"
+SCORING = ("model", "config", "image", "validity")
+"""The entries of the header that determine scores and flags, together with the weights."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ class Validity:
 
 @dataclass(frozen=True)
 class Header:
-    """What a checkpoint says about itself, stored as JSON beside the weights."""
+    """What a checkpoint says about itself, stored as JSON beside the weights.
+
+    sha256 : of all that determines a score, the same for the same training wherever and whenever it was run.
+    seal : hash over the whole content, to find damage and changes.
+    """
 
     format_version: int
     kind: str
@@ -68,6 +74,7 @@ class Header:
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    seal: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,11 @@ def build_model(name: str, config: Any, image: ImageSpec) -> Autoencoder:
 
 
 def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
-    """Write a checkpoint atomically; returns the header with the hash over header and weights filled in."""
+    """Write a checkpoint atomically; returns the header with its hashes filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    content = json.loads(json.dumps(asdict(header) | {"sha256": ""}))  # as it will be read back
-    content["sha256"] = _hash(content, tensors)
+    content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}))  # as it will be read back
+    content["sha256"] = _hash({key: content[key] for key in SCORING}, tensors)
+    content["seal"] = _hash(content, tensors)
     write_bytes(path, save(tensors, metadata={KEY: json.dumps(content, sort_keys=True)}), force=True)
     return _parse_header(content, path)
 
@@ -114,7 +122,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     content, tensors = _read(path)
     header = _parse_header(content, path)
-    if header.sha256 != _hash({**content, "sha256": ""}, tensors):
+    if header.seal != _hash({**content, "seal": ""}, tensors):
         raise InputError(f"{path}: the content does not match its hash, the checkpoint is damaged or was altered")
     with torch.device("meta"):
         model = build_model(header.model, header.config, header.image)

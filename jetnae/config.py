@@ -34,13 +34,19 @@ def parse(kind: type[T], data: Any, where: str) -> T:
     try:
         return pydantic.TypeAdapter(kind).validate_python(data)
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "table"
-        if first["type"] == "missing":
-            raise InputError(f"{where}: {key} is missing") from error
+        errors = error.errors(include_url=False)
+        missing = [_key(each["loc"]) for each in errors if each["type"] == "missing"]
+        if missing:
+            raise InputError(f"{where}: missing {', '.join(missing)}") from error
+        first = errors[0]
+        key = _key(first["loc"]) or "table"
         raise InputError(f"{where}: {key} = {first['input']!r}: {first['msg'].lower()}") from error
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
 
 
 def _reject_unknown(kind: Any, data: Any, where: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jetnae.models import Autoencoder, NormalizedAutoencoder
 
 
-LATENT_ROUNDS = 10
+N_CHAINS, LATENT_ROUNDS = 1000, 10
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,13 @@ class Energies:
 def measure_energies(
     model: NormalizedAutoencoder, images: Tensor, mean_image: Tensor, generator: torch.Generator
 ) -> Energies:
-    """Compare energies of held-out images (n, side, side) with as many negatives from chains started at random.
+    """Compare energies of held-out images (n, side, side) with those of up to `N_CHAINS` chains started at random.
 
     The chains start evenly on the latent sphere, neither from data nor from the replay buffer, and their latent part
     is `LATENT_ROUNDS` times as long as in training, so that the start is forgotten.
     """
-    starts = sphere_points(len(images), model.config.network.latent_dim, generator)
-    parts = [
-        model.negative_samples(part, generator, latent_rounds=LATENT_ROUNDS)[0] for part in torch.split(starts, 512)
-    ]
-    negatives = torch.cat(parts)
+    starts = sphere_points(min(N_CHAINS, len(images)), model.config.network.latent_dim, generator)
+    negatives, _ = model.negative_samples(starts, generator, latent_rounds=LATENT_ROUNDS)
     data, negative = energies(model, images), energies(model, negatives)
     return Energies(
         data=float(data.mean()),

@@ -107,13 +107,21 @@ def score_jets(jets: Jets, checkpoint: Checkpoint, device: torch.device | None =
     return ScoredJets(jets, score, status.astype(np.int32), sum_sq, checkpoint.validity.contains(jets))
 
 
-def score(path: str | Path, model: str | Path = DEFAULT_MODEL, *, keep: tuple[str, ...] = ()) -> ScoredJets:
+def score(
+    path: str | Path,
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    layout: str | None = None,
+    collection: str | None = None,
+    keep: tuple[str, ...] = (),
+) -> ScoredJets:
     """Score all jets of a file in memory with a bundled model, or a checkpoint file.
 
-    Raises `InputError` when the file or the model cannot be read.
+    layout, collection, keep : as the options of `jetnae score`. Raises `InputError` when the file or the model cannot
+    be read.
     """
     checkpoint = load_model(model)
-    parts = [score_jets(jets, checkpoint) for jets in iter_jets(path, ReadOptions(keep=keep))]
+    parts = [score_jets(jets, checkpoint) for jets in iter_jets(path, ReadOptions(layout, collection, keep=keep))]
     names = ("score", "status", "sum_sq", "in_range")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return ScoredJets(concatenate([part.jets for part in parts]), **columns)

@@ -102,7 +102,8 @@ def train(
     """Train a model and write `model.safetensors`, `state.safetensors` and `history.jsonl` into `output`.
 
     Returns the header of the checkpoint. With `resume`, goes on from the saved state to the same result as an
-    undisturbed run. Raises `InputError` when the data do not suffice or `output` already holds a training.
+    undisturbed run; `n_steps` may be larger than before. Raises `InputError` when the data do not suffice or `output`
+    already holds a training.
     """
     _check_output(output, resume)
     data = load_training_data(config.data, config.image, config.train.seed)
@@ -182,7 +183,7 @@ def _initial_state(config: RunConfig, device: torch.device) -> _State:
 
 def _summary(state: _State, data: TrainingData, device: torch.device) -> dict[str, float]:
     """What the card quotes: energies on held-out background, no label anywhere."""
-    held_out = data.validation[:1000].to(device)
+    held_out = data.validation.to(device)
     mean_image = data.training.mean(dim=0).to(device)
     summary = {"steps": float(state.step), "n_training": float(len(data.training)), "seconds": state.seconds}
     if not isinstance(state.model, NormalizedAutoencoder):
@@ -225,11 +226,7 @@ def _save_state(output: Path, state: _State, config: RunConfig) -> None:
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     tensors["generator"] = state.generator.get_state()
     tensors |= {f"training.{key}": value for key, value in state.model.training_state().items()}
-    metadata = {
-        "step": str(state.step),
-        "seconds": str(state.seconds),
-        "config": json.dumps(asdict(config), sort_keys=True),
-    }
+    metadata = {"step": str(state.step), "seconds": str(state.seconds), "config": _fixed(config)}
     packed = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_bytes(output / "state.safetensors", save(packed, metadata=metadata), force=True)
 
@@ -242,12 +239,22 @@ def _restore(output: Path, state: _State, config: RunConfig) -> None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: cannot be read ({error}), start anew without --resume") from error
-    if metadata.get("config") != json.dumps(asdict(config), sort_keys=True):
-        raise InputError(f"{path}: was made with another configuration, resume with that or choose another --output")
+    if metadata.get("config") != _fixed(config):
+        raise InputError(
+            f"{path}: was made with another configuration; only train.n_steps and train.save_every may change: "
+            "resume with the old one, or choose another --output"
+        )
     try:
         _apply(state, metadata, tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: is damaged ({error}), start anew without --resume") from error
+
+
+def _fixed(config: RunConfig) -> str:
+    """The part of a configuration that must not change on the way; a training may become longer."""
+    content = asdict(config)
+    del content["train"]["n_steps"], content["train"]["save_every"]
+    return json.dumps(content, sort_keys=True)
 
 
 def _apply(state: _State, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:

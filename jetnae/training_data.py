@@ -46,8 +46,15 @@ class DataConfig:
     collection: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.files or self.n_jets < 2 or not 0 < self.validation < 1 or self.pt[0] >= self.pt[1]:
-            raise InputError("expected files, n_jets >= 2, validation between 0 and 1, and pt = [low, high]")
+        checks = {
+            "files": (bool(self.files), "at least one"),
+            "n_jets": (self.n_jets >= 2, "at least 2"),
+            "validation": (0 < self.validation < 1, "a share between 0 and 1"),
+            "pt": (self.pt[0] < self.pt[1], "[low, high]"),
+        }
+        for name, (fine, expected) in checks.items():
+            if not fine:
+                raise InputError(f"data: {name} = {getattr(self, name)}, expected {expected}")
 
     @property
     def validity(self) -> Validity:
@@ -66,8 +73,13 @@ class TrainingData:
 
 
 def data_path(name: str) -> Path:
-    """Where a data file named in a configuration lies."""
-    return Path(os.environ.get("JETNAE_DATA", "data")) / name
+    """Where a data file named in a configuration lies; raises `InputError` when it is not there."""
+    folder = os.environ.get("JETNAE_DATA", "data")
+    if not os.path.exists(Path(folder) / name):
+        raise InputError(
+            f"{Path(folder) / name}: no such file; data files are looked up in JETNAE_DATA, now '{folder}'"
+        )
+    return Path(folder) / name
 
 
 def load_training_data(config: DataConfig, spec: ImageSpec, seed: int) -> TrainingData:
@@ -79,9 +91,8 @@ def load_training_data(config: DataConfig, spec: ImageSpec, seed: int) -> Traini
         layout = jets.layout
     pixels = np.concatenate(images) if images else np.zeros((0, *spec.shape), dtype=np.float32)
     if len(pixels) < config.n_jets:
-        raise InputError(
-            f"{len(pixels)} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
-        )
+        found = f"{len(pixels)} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
+        raise InputError(f"{found}: lower data.n_jets, or give more files")
     order = np.random.default_rng(seed).permutation(config.n_jets)
     n_validation = max(int(config.validation * config.n_jets), 1)
     shuffled = torch.from_numpy(pixels[: config.n_jets][order])

@@ -164,7 +164,7 @@ def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_che
         (*score, "--device", "meta"): "choose auto or cpu",
         ("score", events_root, "--model", "x" * 5000): "bundled models",
         ("no-such-command",): "No such command",
-        ("models", "no-such-model"): "expected one of",
+        ("models", "no-such-model"): "bundled models",
     }
     for arguments, message in cases.items():
         assert message in fails(*arguments, cwd=tmp_path), arguments
@@ -224,7 +224,8 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
         assert "Traceback" in result.stderr
 
 
-def test_models_are_listed(tmp_path: Path) -> None:
+def test_models_are_listed(small_checkpoint: Path, tmp_path: Path) -> None:
+    assert "50 < pt < 400 GeV" in jetnae("models", small_checkpoint, cwd=tmp_path).stdout
     assert "qcd_ak8_nae" in jetnae("models", cwd=tmp_path).stdout
     assert "AUC" in jetnae("models", "qcd_ak8_nae", cwd=tmp_path).stdout
 

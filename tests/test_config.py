@@ -39,9 +39,10 @@ def test_a_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
     [
         (("n_jets", "n_jet"), r"run\.toml: data: unknown key 'n_jet', the known ones are files, n_jets"),
         (("[train]", "[training]"), "unknown key 'training', the known ones are data, model, train, image"),
-        (("n_steps = 5", ""), "train.n_steps is missing"),
+        (("n_steps = 5", ""), "missing train.n_steps"),
+        (("n_steps = 5\nlearning_rate = 1e-4", ""), "missing train.n_steps, train.learning_rate"),
         (("n_steps = 5", 'n_steps = "many"'), "train.n_steps = 'many'"),
-        (("[550, 650]", "[650, 550]"), r"pt = \[low, high\]"),
+        (("[550, 650]", "[650, 550]"), r"pt = \(650\.0, 550\.0\), expected \[low, high\]"),
         (('name = "nae"', ""), "model.name is missing"),
         (('name = "nae"', "name = []"), "model.name is missing"),
         (("1e-4", "-1e-4"), "learning rates .* above 0"),

@@ -263,7 +263,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, events_root: Path) -> None:
         tmp_path / "text.root": "not a ROOT or HDF5 file",
         tmp_path / "empty.root": "an empty file",
         tmp_path / "other.root": "lacks PFCands_pt",
-        tmp_path / "other.h5": "found the trees something",
+        tmp_path / "other.h5": "found something",
         tmp_path: "Is a directory",
     }
     for path, message in expected.items():

@@ -65,6 +65,7 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
         assert first.keys() == second.keys()
         assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert resumed.training["energy_ratio"] == whole.training["energy_ratio"]
+    assert resumed.sha256 == whole.sha256
 
 
 def test_what_a_training_leaves_behind(config: RunConfig, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_what_a_training_leaves_behind(config: RunConfig, tmp_path: Path) -> Non
     assert loaded.header == header
     assert (loaded.image, loaded.validity.pt) == (config.image, config.data.pt)
     assert header.training["config"]["train"]["seed"] == config.train.seed
-    assert header.training["temperature_latent"] == pytest.approx(2.25)
+    assert header.training["temperature_latent"] == pytest.approx(1.96)
     steps = history(tmp_path / "run")
     assert [entry["step"] for entry in steps] == list(range(1, 13))
     assert ["energy_negative" in entry for entry in steps] == [False] * 6 + [True] * 6
@@ -108,9 +109,17 @@ def test_nothing_is_trained_over_or_resumed_by_mistake(config: RunConfig, tmp_pa
     train(config, tmp_path / "run", device=CPU)
     with pytest.raises(InputError, match="already holds a training"):
         train(config, tmp_path / "run", device=CPU)
-    longer = replace(config, train=replace(config.train, n_steps=9))
+    faster = replace(config, train=replace(config.train, learning_rate=9.0))
     with pytest.raises(InputError, match="another configuration"):
-        train(longer, tmp_path / "run", device=CPU, resume=True)
+        train(faster, tmp_path / "run", device=CPU, resume=True)
+
+
+def test_a_finished_training_can_be_made_longer(config: RunConfig, tmp_path: Path) -> None:
+    longer = replace(config, train=replace(config.train, n_steps=9))
+    whole = train(longer, tmp_path / "whole", device=CPU)
+    train(config, tmp_path / "cut", device=CPU)
+    assert train(longer, tmp_path / "cut", device=CPU, resume=True).sha256 == whole.sha256
+    assert history(tmp_path / "cut") == history(tmp_path / "whole")
 
 
 def test_a_training_without_history_or_with_a_damaged_state_is_an_input_error(
@@ -129,7 +138,7 @@ def test_a_training_without_history_or_with_a_damaged_state_is_an_input_error(
 
 
 def test_a_missing_data_file_leaves_no_folder(config: RunConfig, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="looked up in JETNAE_DATA"):
         train(replace(config, data=replace(config.data, files=("none.root",))), tmp_path / "run", device=CPU)
     assert not (tmp_path / "run").exists()
 

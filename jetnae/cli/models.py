@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
+
+if TYPE_CHECKING:
+    from jetnae.checkpoint import Header
 
 
 def models(
-    name: str = typer.Argument("", help="Print the model card of this model."),
+    name: str = typer.Argument("", help="Print the card of this bundled model, or what a checkpoint says of itself."),
 ) -> None:
-    """List the bundled models, or print the card of one."""
-    from jetnae.checkpoint import bundled_models, load_checkpoint
-    from jetnae.errors import InputError
+    """List the bundled models, or describe one of them or a checkpoint of your own."""
+    from jetnae.checkpoint import bundled_models, load_checkpoint, load_model
 
     found = bundled_models()
-    if name:
-        if name not in found:
-            raise InputError(f"no bundled model '{name}', expected one of {', '.join(found)}")
+    if name in found:
         print(found[name].with_suffix(".md").read_text(encoding="utf-8").rstrip())
+        return
+    if name:
+        _describe(load_model(name).header)
         return
     for stem, path in found.items():
         header = load_checkpoint(path).header
         size = path.stat().st_size / 1e3
         print(f"{stem}  {header.model.upper()} on jet images, for jets with {header.validity}  ({size:.0f} kB)")
     print("\nThe card of a model: jetnae models NAME")
+
+
+def _describe(header: Header) -> None:
+    summary = {key: value for key, value in header.training.items() if isinstance(value, float)}
+    lines = {
+        "name": f"{header.name}  ({header.sha256[:12]})",
+        "model": f"{header.model}  {header.config}",
+        "valid for": str(header.validity),
+        "image": str(header.image),
+        **{key: f"{value:.6g}" for key, value in summary.items()},
+        **header.provenance,
+    }
+    for key, value in lines.items():
+        print(f"{key:>20}  {value}")

@@ -26,7 +26,8 @@ def plot(
     classes = score_classes(scores.jets, scores.counts, scores.events, all_jets=all_jets)
     if not classes:
         raise InputError(f"{file}: no jets with a score inside the model's validity range, try --all")
-    note = "all jets" if all_jets else "jets in the validity range"
+    n_outside = int((~scores.jets["in_range"]).sum())
+    note = f"all jets, {n_outside} outside the validity range" if all_jets else "jets in the validity range"
     model = str(scores.provenance.get("model", ""))
     figure = score_distribution(classes, title=title, note=note, model=model)
     for path in save_figure(figure, output or file.with_suffix(""), force=force):

@@ -20,7 +20,7 @@ SUFFIXES = (".root", ".h5")
 def score(
     files: list[Path] = typer.Argument(..., help="ROOT or HDF5 files with jets and their constituents."),
     model: str = typer.Option(
-        "", help="A bundled model (see `jetnae models`) or a checkpoint file; empty: the default."
+        "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
     ),
     layout: str = typer.Option("", help="How the file names its branches; empty: detect it."),
     collection: str = typer.Option("", help="Jet collection; empty: the first that resolves, large radius first."),
@@ -101,3 +101,7 @@ def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
         del lines["dropped"]
     for name, value in lines.items():
         print(f"{name:>16}  {value}")
+    if 2 * summary.n_out_of_range > summary.n_jets:
+        print(
+            "warning: most jets are out of the model's range, their scores are not comparable: train a model for them"
+        )

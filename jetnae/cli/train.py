@@ -21,7 +21,11 @@ def train(
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, ..."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Also log for TensorBoard, into the same folder."),
 ) -> None:
-    """Train a model on background jets; no label of any signal is ever used."""
+    """Train a model on background jets; no label of any signal is ever used.
+
+    The README lists the keys of a configuration. With --resume, an interrupted training goes on to the same result,
+    and a finished one can be made longer with a larger n_steps.
+    """
     from jetnae.cli.options import find_device, progress_bar
     from jetnae.train import read_run_config
     from jetnae.train import train as run
@@ -66,7 +70,7 @@ def _print(header: Header, folder: Path) -> None:
     for name, value in lines.items():
         print(f"{name:>16}  {value}")
     if summary["energy_data"] > 0.9 * summary["energy_mean_image"]:
-        print("warning: the reconstruction is hardly better than the mean image: the autoencoder has collapsed")
+        print("warning: reconstructions are hardly better than the mean image: collapsed, or hardly begun")
     low, high = EQUILIBRATED
     if not low <= summary.get("energy_ratio", 1.0) <= high:
-        print(f"warning: E-/E+ is outside {low:g} to {high:g}: chains and data disagree, train on before you trust it")
+        print(f"warning: E-/E+ is outside {low:g} to {high:g}: chains and data disagree; raise n_steps and --resume")

@@ -236,10 +236,11 @@ def _explain(names: Mapping[str, set[str]], candidates: Sequence[Layout], path: 
     )
     missing = _missing(names, layout, option)
     if layout.tree not in names:
-        trees = ", ".join(sorted(names)) or "none"
+        found = ", ".join(sorted(names)) or "nothing"
+        expected = ", ".join(dict.fromkeys(f"'{each.tree}'" for each in candidates))
         return (
-            f"{path}: no known jet layout (tried {tried}): found the trees {trees}, expected "
-            f"'{layout.tree}' or one of the others'; see the README for the layouts, or give --layout"
+            f"{path}: no known jet layout (tried {tried}): found {found}, expected one of {expected}; "
+            "the README says what each layout needs"
         )
     return (
         f"{path}: no known jet layout (tried {tried}): the nearest, '{layout.name}' with jets "

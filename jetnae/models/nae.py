@@ -28,7 +28,7 @@ class NaeConfig(AutoencoderConfig):
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.3, max_gradient=5.0))
+    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.28, max_gradient=5.0))
     visible: Langevin = field(default_factory=lambda: Langevin(10, 0.0125, 5e-4, max_gradient=2.0))
     regularization: float = 0.1
     replay_size: int = 1000

@@ -70,7 +70,7 @@ def score_distribution(classes: Sequence[ScoreClass], *, title: str = "", note: 
         axes.set(xlabel="Anomaly score", ylabel="Fraction of jets per bin", xlim=(edges[0], edges[-1]))
         if logarithmic:
             axes.set_xscale("log")
-        axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
+        axes.set_ylim(0, 1.35 * axes.get_ylim()[1])
         axes.legend(title=note or None, loc="upper left", fontsize=18, title_fontsize=18, alignment="left")
         axes.set_title(title, loc="left", fontsize=16)
         axes.set_title(model, loc="right", fontsize=16)
@@ -78,7 +78,7 @@ def score_distribution(classes: Sequence[ScoreClass], *, title: str = "", note: 
 
 
 def _draw_class(axes: Axes, jets: ScoreClass, edges: Values, *, color: str) -> None:
-    """One outline; jets beyond the last bins are counted in them. Empty bins carry no error bar."""
+    """One outline over all scores, the largest in the last bin. Empty bins carry no error bar."""
     histogram = hist.Hist(hist.axis.Variable(edges), storage=hist.storage.Weight())
     histogram.fill(np.clip(jets.score, edges[0], np.nextafter(edges[-1], edges[0])), weight=jets.weight)
     shares = histogram.values() / jets.weight.sum()
@@ -100,8 +100,8 @@ def _draw_class(axes: Axes, jets: ScoreClass, edges: Values, *, color: str) -> N
     axes.errorbar(centers[some], shares[some], errors[some], fmt="none", color=color, linewidth=1.5)
 
 
-def _edges(values: Values, n_bins: int = 30) -> tuple[Values, bool]:
-    low, high = np.quantile(values, (0.001, 0.999))
+def _edges(values: Values, n_bins: int = 20) -> tuple[Values, bool]:
+    low, high = float(values.min()), float(values.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
     if low > 0:

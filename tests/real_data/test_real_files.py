@@ -83,10 +83,10 @@ def test_the_reference_layout_has_as_many_tops_as_qcd_jets(real_data: Path) -> N
         ("nano/nano_dimuon.root", "images need jets with constituents"),
         ("nano/nano_dy_empty.root", "images need jets with constituents"),
         ("nano/nano_dy_rntuple.root", "images need jets with constituents"),
-        ("delphes/skhep_uproot-issue513.root", "found the trees Delphes"),
-        ("physlite/PHYSLITE_example.root", "found the trees CollectionTree"),
-        ("treemaker/treemaker.root", "found the trees PreSelection"),
-        ("lhco/events_anomalydetection_tiny.h5", "found the trees df"),
+        ("delphes/skhep_uproot-issue513.root", "found Delphes"),
+        ("physlite/PHYSLITE_example.root", "found CollectionTree"),
+        ("treemaker/treemaker.root", "found PreSelection"),
+        ("lhco/events_anomalydetection_tiny.h5", "found df"),
     ],
 )
 def test_what_no_layout_fits_is_said(name: str, message: str, real_data: Path) -> None:
