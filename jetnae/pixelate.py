@@ -54,20 +54,13 @@ def _align(weight: Any, eta: Any, phi: Any, axis: Any, actions: Any) -> Any:
     """Coordinates (x, y) of the constituents after centering, rotation and flips, in rad."""
     center, rotate, flip = actions
     x, y = np.empty(len(weight)), np.empty(len(weight))
-    _relative(eta, phi, axis, x, y)
-    total = 0.0
-    for i in range(len(weight)):
-        total += weight[i]
     if center:
         # around the hardest constituent first: the centroid of angles only exists away from the seam at pi
         hardest = np.argmax(weight)
-        _relative(eta, phi, np.array([float(eta[hardest]), float(phi[hardest])]), x, y)
-        mean_x, mean_y = 0.0, 0.0
-        for i in range(len(weight)):
-            mean_x += weight[i] * x[i]
-            mean_y += weight[i] * y[i]
-        x -= mean_x / total
-        y -= mean_y / total
+        _relative(eta, phi, float(eta[hardest]), float(phi[hardest]), x, y)
+        _center(weight, x, y)
+    else:
+        _relative(eta, phi, axis[0], axis[1], x, y)
     if rotate:
         _rotate(weight, x, y)
     if flip:
@@ -77,12 +70,24 @@ def _align(weight: Any, eta: Any, phi: Any, axis: Any, actions: Any) -> Any:
 
 
 @_compiled(nogil=True)
-def _relative(eta: Any, phi: Any, origin: Any, x: Any, y: Any) -> None:
-    """Distances to `origin` (eta, phi), with dphi in [-pi, pi)."""
+def _relative(eta: Any, phi: Any, eta_0: float, phi_0: float, x: Any, y: Any) -> None:
+    """Distances to (eta_0, phi_0), with dphi in [-pi, pi)."""
     for i in range(len(x)):
-        x[i] = eta[i] - origin[0]
-        dphi = phi[i] - origin[1]
+        x[i] = eta[i] - eta_0
+        dphi = phi[i] - phi_0
         y[i] = dphi - 2 * np.pi * np.floor((dphi + np.pi) / (2 * np.pi))
+
+
+@_compiled(nogil=True)
+def _center(weight: Any, x: Any, y: Any) -> None:
+    """Move the pT-weighted centroid to the origin, in place."""
+    total, mean_x, mean_y = 0.0, 0.0, 0.0
+    for i in range(len(weight)):
+        total += weight[i]
+        mean_x += weight[i] * x[i]
+        mean_y += weight[i] * y[i]
+    x -= mean_x / total
+    y -= mean_y / total
 
 
 @_compiled(nogil=True)

@@ -202,6 +202,7 @@ def test_targets_are_checked_before_the_work_begins(small_checkpoint: Path, tmp_
 def test_a_new_output_folder_does_not_outlive_a_failure(small_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "text.root").write_text("hello")
     fails("score", "text.root", "--model", small_checkpoint, "--output", "new/folder", cwd=tmp_path)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
