@@ -13,7 +13,7 @@ from jetnae.images import ImageSpec, make_images
 from jetnae.jets import Jets
 from tests.conftest import jets_of, random_constituents
 
-N_JETS = 4000  # a batch as scoring makes them: larger ones measure how fast the system hands out fresh memory
+N_JETS = 4000  # 25 MB of images: far larger batches measure how fast the system hands out fresh memory
 
 
 @pytest.fixture(scope="module")
