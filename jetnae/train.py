@@ -24,10 +24,10 @@ from jetnae.errors import InputError
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
 from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
+from jetnae.models.autoencoder import Logs
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
 from jetnae.version import __version__
 
-Logs = dict[str, float]
 Report = Callable[[int, int, Logs], None]
 """Called after every step with the step, the number of steps and what was logged."""
 

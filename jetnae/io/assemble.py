@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from jetnae.errors import InputError
+from jetnae.errors import InputError, JetnaeError
 from jetnae.jets import FOUR_VECTOR, Jets, four_vectors, from_cartesian, sum_constituents
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from jetnae.io.layouts import Match
     from jetnae.jets import FloatArray, IntArray
 
+
+TARGET_BYTES = 32_000_000
+"""Uncompressed size of one chunk when the user does not choose: small beside torch, large beside a basket."""
 
 MIN_PT, MAX_PT = 1e-6, 1e8
 """GeV. No constituent is softer or harder; numbers beyond are broken ones, and a pixel could not hold them."""
@@ -52,6 +55,26 @@ class Constituents:
     momenta: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
     counts: IntArray
     n_dropped: int = 0
+
+
+@contextmanager
+def reading(path: Path, container: str) -> Iterator[None]:
+    """Whatever a damaged file makes a library raise becomes an `InputError` of one line."""
+    try:
+        yield
+    except (JetnaeError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{path}: not a complete {container} file ({reason[:120]}): copy or produce it again"
+        ) from error
+
+
+def ranges(n_events: int, chunk_size: int) -> Iterator[tuple[int, int]]:
+    """First row and end of each chunk, in order; no rows make one empty chunk."""
+    for start in range(0, max(n_events, 1), chunk_size):
+        yield start, min(start + chunk_size, n_events)
 
 
 @contextmanager

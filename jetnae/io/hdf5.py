@@ -10,8 +10,18 @@ import h5py
 import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with h5py
 import numpy as np
 
-from jetnae.errors import InputError, JetnaeError
-from jetnae.io.assemble import Constituents, JetFile, Rows, build_jets, fitting, momenta
+from jetnae.errors import InputError
+from jetnae.io.assemble import (
+    TARGET_BYTES,
+    Constituents,
+    JetFile,
+    Rows,
+    build_jets,
+    fitting,
+    momenta,
+    ranges,
+    reading,
+)
 from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
 
 if TYPE_CHECKING:
@@ -21,7 +31,6 @@ if TYPE_CHECKING:
     from jetnae.io.options import ReadOptions
     from jetnae.jets import Jets
 
-TARGET_BYTES = 32_000_000
 TRUTH_COLUMNS = 4
 """The reference table ends its floats with truthE, truthPX, truthPY, truthPZ."""
 
@@ -29,10 +38,10 @@ TRUTH_COLUMNS = 4
 @contextmanager
 def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
     """Open an HDF5 file for reading its jets once, in chunks of rows; raises `InputError` if no layout fits."""
-    with _reading(path):
+    with reading(path, "HDF5"):
         file = h5py.File(path, "r")
     with file:
-        with _reading(path):
+        with reading(path, "HDF5"):
             found = _match(file, path, options)
             table = file[found.layout.tree]
         if options.keep:
@@ -45,9 +54,8 @@ def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
 def _chunks(table: Any, found: Match, *, path: Path, chunk_size: int | None) -> Iterator[Jets]:
     """The jets in order; an empty table gives one empty chunk."""
     step = chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
-    for start in range(0, max(len(table), 1), step):
-        stop = min(start + step, len(table))
-        with _reading(path):
+    for start, stop in ranges(len(table), step):
+        with reading(path, "HDF5"):
             data = table[start:stop]
         with fitting(path, found):
             jets = _padded(data, Rows(stop - start, start, {}), found)
@@ -59,18 +67,6 @@ def _identity(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(1_000_000)
     return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever a damaged file makes the library raise becomes one clear line."""
-    try:
-        yield
-    except (JetnaeError, MemoryError):
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a complete HDF5 file ({reason}): copy or produce it again") from error
 
 
 def _match(file: Any, path: Path, options: ReadOptions) -> Match:

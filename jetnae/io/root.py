@@ -9,8 +9,18 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from jetnae.errors import InputError, JetnaeError
-from jetnae.io.assemble import Constituents, JetFile, Rows, build_jets, fitting, momenta
+from jetnae.errors import InputError
+from jetnae.io.assemble import (
+    TARGET_BYTES,
+    Constituents,
+    JetFile,
+    Rows,
+    build_jets,
+    fitting,
+    momenta,
+    ranges,
+    reading,
+)
 from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
 
 if TYPE_CHECKING:
@@ -23,19 +33,16 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
-TARGET_BYTES = 32_000_000
-"""Uncompressed size of one chunk when the user does not choose: small beside torch, large beside a basket."""
-
 
 @contextmanager
 def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
     """Open a ROOT file for reading its jets once, in chunks of events; raises `InputError` if no layout fits."""
-    with _reading(path):
+    with reading(path, "ROOT"):
         # Every basket is read once, so nothing is cached, and plain reads instead of a map of the file: mapped pages
         # would count as memory of ours, as many as the file is long.
         file = uproot.open(path, array_cache=None, handler=uproot.MultithreadedFileSource)
     with file:
-        with _reading(path):
+        with reading(path, "ROOT"):
             found = _match(file, path, options)
             tree = file[found.layout.tree]
             columns = _columns(tree, found, options.keep, path)
@@ -47,30 +54,15 @@ def _chunks(tree: Any, found: Match, columns: dict[str, str], *, path: Path, chu
     """The jets in order; an empty tree gives one empty chunk."""
     names = {*found.collection.required, *columns.values(), *_label_name(tree, found)}
     wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
-    with _reading(path):
+    with reading(path, "ROOT"):
         step = chunk_size or max(int(tree.num_entries_for(TARGET_BYTES, filter_name=wanted)), 1)
-    for start in range(0, max(tree.num_entries, 1), step):
-        stop = min(start + step, tree.num_entries)
-        with _reading(path):
+    for start, stop in ranges(tree.num_entries, step):
+        with reading(path, "ROOT"):
             data = tree.arrays(filter_name=wanted, entry_start=start, entry_stop=stop, how=dict)
         rows = Rows(stop - start, start, {key: _plain(data[name]) for key, name in columns.items()})
         with fitting(path, found):
             jets = _LINKS[found.collection.link](data, rows, found)
         yield jets
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever a damaged file makes the library raise becomes one clear line."""
-    try:
-        yield
-    except (JetnaeError, MemoryError):
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or 'truncated or damaged'})") from error
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a complete ROOT file ({reason[:120]}): copy or produce it again") from error
 
 
 def _match(file: Any, path: Path, options: ReadOptions) -> Match:
