@@ -4,7 +4,7 @@
 
 Needs `qcd_small.root`, `top_small.root` and `semivisible_2000_20_03.root` from the data recipes (seeds 11, 12
 and 3: none of these jets was trained on). Writes analyses/results/reference_model.json; with `--install` also the
-model and its card into the package. The signals are looked at here for the first time, after the training.
+model and its card into the package. No number made here enters a training.
 """
 
 import json
