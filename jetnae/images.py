@@ -65,15 +65,17 @@ def make_images(jets: Jets, spec: ImageSpec | None = None) -> npt.NDArray[np.flo
     """Turn jets into images.
 
     Returns float32 (n_jets, rows, columns); intensities in GeV, or summing to `spec.pixel_sum`. Row 0 is at the
-    lowest y. A jet with nothing inside the window gives an image of zeros. The jets are not changed.
+    lowest y. A jet with nothing inside the window gives an image of zeros. The jets are not changed. Raises
+    `InputError` for jets without constituents.
     """
     from jetnae.pixelate import pixelate  # the compiler takes longer to import than everything else here
 
     spec = spec or ImageSpec()
+    constituents = jets.stored_constituents
     images = np.empty((len(jets), *spec.shape), dtype=np.float32)  # cleared where it is filled, in parallel
     if not len(jets):
         return images
-    flat = ak.flatten(jets.constituents, axis=1)
+    flat = ak.flatten(constituents, axis=1)
     offsets = np.concatenate([[0], np.cumsum(jets.n_constituents)]).astype(np.int64)
     axes = np.stack([jets.eta, jets.phi], axis=1).astype(np.float64)
     pt, eta, phi = (np.asarray(flat[name]) for name in ("pt", "eta", "phi"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -30,20 +30,23 @@ class Jets:
 
     Attributes
     ----------
-    constituents : awkward array, n_jets * var * {pt, eta, phi, mass} in GeV and rad, with vector behavior.
+    constituents : awkward array, n_jets * var * {pt, eta, phi, mass} in GeV and rad, with vector behavior; None where
+        the file stores jets without them.
     pt, eta, phi, mass : (n_jets,) the jet four-vectors as the file has them (corrected where the file is), GeV, rad.
     event_index : (n_jets,) the row of the input each jet belongs to, counted from the start of the file.
     n_events : number of input rows in this batch, with or without jets.
     first_event : row number of the first of them.
     label : (n_jets,) 0 background, 1 signal, or None where the file does not say.
-    events : pass-through columns with one entry per input row (`run`, `event`, ...).
+    columns : further columns with one entry per jet, each (n_jets,): features the file has, under our names (see
+        `jetnae.features`), and branches that were asked for.
+    events : columns with one entry per input row (`run`, `event`, ...; `met_pt` and `met_phi` in GeV and rad).
     n_dropped : constituents left out while reading: not finite, negative or absurd pt, or links to nowhere.
     collection, layout : where the jets came from. radius : of the jets, None where that is not known.
 
     Raises `InputError` naming the first jet whose columns do not fit together.
     """
 
-    constituents: ak.Array
+    constituents: ak.Array | None
     pt: FloatArray
     eta: FloatArray
     phi: FloatArray
@@ -52,6 +55,7 @@ class Jets:
     n_events: int
     first_event: int = 0
     label: IntArray | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
     events: Mapping[str, Any] = field(default_factory=dict)
     n_dropped: int = 0
     collection: str = ""
@@ -59,11 +63,11 @@ class Jets:
     radius: float | None = None
 
     def __post_init__(self) -> None:
-        n_jets = len(self.constituents)
-        for name in (*FOUR_VECTOR, "event_index", "label"):
-            column = getattr(self, name)
+        n_jets = len(self.pt)
+        columns = {name: getattr(self, name) for name in ("constituents", *FOUR_VECTOR, "event_index", "label")}
+        for name, column in {**columns, **self.columns}.items():
             if column is not None and len(column) != n_jets:
-                raise InputError(f"{n_jets} jets have constituents but {len(column)} have `{name}`")
+                raise InputError(f"{n_jets} jets have `pt` but {len(column)} have `{name}`")
         for name, column in self.events.items():
             if len(column) != self.n_events:
                 raise InputError(f"event column `{name}` has {len(column)} rows for {self.n_events} events")
@@ -78,12 +82,22 @@ class Jets:
             )
 
     def __len__(self) -> int:
-        return len(self.constituents)
+        return len(self.pt)
 
     @property
     def n_constituents(self) -> IntArray:
-        """Number of constituents of each jet, shape (n_jets,)."""
-        return np.asarray(ak.num(self.constituents, axis=1))
+        """Number of constituents of each jet, shape (n_jets,); raises `InputError` where the file has none."""
+        return np.asarray(ak.num(self.stored_constituents, axis=1))
+
+    @property
+    def stored_constituents(self) -> ak.Array:
+        """The constituents; raises `InputError` where the file stores jets without them."""
+        if self.constituents is None:
+            raise InputError(
+                f"the jets '{self.collection}' are stored without constituents (layout '{self.layout}'): images and "
+                "substructure need them, use features that the file has, or `jetnae inspect` to see what it offers"
+            )
+        return self.constituents
 
     @property
     def jets_per_event(self) -> IntArray:
@@ -99,21 +113,13 @@ class Jets:
 
 def select(jets: Jets, which: npt.NDArray[np.bool_] | slice) -> Jets:
     """Keep the jets where a mask (n_jets,) is true, or a slice of them; the events all stay."""
-    return Jets(
-        constituents=jets.constituents[which],
-        pt=jets.pt[which],
-        eta=jets.eta[which],
-        phi=jets.phi[which],
-        mass=jets.mass[which],
-        event_index=jets.event_index[which],
-        n_events=jets.n_events,
-        first_event=jets.first_event,
+    vectors: dict[str, Any] = {name: getattr(jets, name)[which] for name in (*FOUR_VECTOR, "event_index")}
+    return replace(
+        jets,
+        constituents=None if jets.constituents is None else jets.constituents[which],
+        **vectors,
         label=None if jets.label is None else jets.label[which],
-        events=jets.events,
-        n_dropped=jets.n_dropped,
-        collection=jets.collection,
-        layout=jets.layout,
-        radius=jets.radius,
+        columns={name: column[which] for name, column in jets.columns.items()},
     )
 
 
@@ -122,18 +128,19 @@ def concatenate(batches: Sequence[Jets]) -> Jets:
     if not batches:
         raise InputError("no jets to join: the input gave no batches")
     labels = [batch.label for batch in batches if batch.label is not None]
-    return Jets(
-        constituents=ak.concatenate([batch.constituents for batch in batches]),
-        **{name: np.concatenate([getattr(batch, name) for batch in batches]) for name in FOUR_VECTOR},
-        event_index=np.concatenate([batch.event_index for batch in batches]),
+    constituents = [batch.constituents for batch in batches if batch.constituents is not None]
+    vectors: dict[str, Any] = {
+        name: np.concatenate([getattr(batch, name) for batch in batches]) for name in (*FOUR_VECTOR, "event_index")
+    }
+    return replace(
+        batches[0],
+        constituents=ak.concatenate(constituents) if len(constituents) == len(batches) else None,
+        **vectors,
         n_events=sum(batch.n_events for batch in batches),
-        first_event=batches[0].first_event,
         label=np.concatenate(labels) if len(labels) == len(batches) else None,
+        columns={name: _join([batch.columns[name] for batch in batches]) for name in batches[0].columns},
         events={name: _join([batch.events[name] for batch in batches]) for name in batches[0].events},
         n_dropped=sum(batch.n_dropped for batch in batches),
-        collection=batches[0].collection,
-        layout=batches[0].layout,
-        radius=batches[0].radius,
     )
 
 
