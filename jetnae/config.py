@@ -58,3 +58,6 @@ def _reject_unknown(kind: Any, data: Any, where: str) -> None:
         if key not in known:
             raise InputError(f"{where}: unknown key '{key}', the known ones are {', '.join(known)}")
         _reject_unknown(hints[key], value, f"{where}: {key}")
+        if typing.get_origin(hints[key]) is tuple and isinstance(value, list):
+            for i, each in enumerate(value):
+                _reject_unknown(typing.get_args(hints[key])[0], each, f"{where}: {key}[{i}]")

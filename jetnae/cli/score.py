@@ -77,9 +77,9 @@ def _targets(files: list[Path], output: Path | None, *, force: bool) -> dict[Pat
 
 
 def _suffix(path: Path) -> str:
-    from jetnae.io import READERS, reader_for
+    from jetnae.io import container_of
 
-    return ".h5" if reader_for(path) is READERS["hdf5"] else ".root"
+    return ".root" if container_of(path) == "ROOT" else ".h5"
 
 
 def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
