@@ -26,8 +26,9 @@ def open_source(path: Path) -> Iterator[RootSource]:
     """Open a ROOT file; raises `InputError` when it is none or is damaged."""
     with reading(path, "ROOT"):
         # Every basket is read once, so nothing is cached, and plain reads instead of a map of the file: mapped pages
-        # would count as memory of ours, as many as the file is long.
-        file = uproot.open(path, array_cache=None, handler=uproot.MultithreadedFileSource)
+        # would count as memory of ours, as many as the file is long. Its one thread would only wait, and an
+        # interruption at the wrong moment would leave it waiting for ever.
+        file = uproot.open(path, array_cache=None, handler=uproot.MultithreadedFileSource, use_threads=False)
     with file:
         with reading(path, "ROOT"):
             source = RootSource(file, path)
