@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jetnae.errors import InputError
+from jetnae.selection import Normalization, Selection
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,9 @@ class ReadOptions:
     layout : name of a layout, or a TOML file with one. collection : name of a jet collection. chunk_size : events per
     chunk. keep : event columns of the input to carry along. columns : further columns to read, by our names of
     features and event variables or by the names of the file; those of jets go to `Jets.columns`, those of events to
-    `Jets.events`.
-    radius, min_pt, soft_drop : of jets that are clustered here; the radius defaults to that of the layout.
-    Raises `InputError` for a chunk size below one.
+    `Jets.events`. selection : cuts whose columns are to be read; whoever asks for the jets applies them.
+    normalization : what event weights are scaled to. radius, min_pt, soft_drop : of jets that are clustered here; the
+    radius defaults to that of the layout. Raises `InputError` for a chunk size below one.
     """
 
     layout: str | None = None
@@ -24,6 +25,8 @@ class ReadOptions:
     chunk_size: int | None = None
     keep: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=Selection)
+    normalization: Normalization | None = None
     radius: float | None = None
     min_pt: float | None = None
     soft_drop: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -38,12 +39,21 @@ PLAUSIBLE_PT = 10_000.0
 
 @dataclass(frozen=True)
 class JetFile:
-    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once."""
+    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once.
+
+    `features` are the features of jets that the file has, under our names.
+    """
 
     match: Match
     n_events: int
     identity: str
+    features: tuple[str, ...]
     chunks: Iterator[Jets]
+
+    @property
+    def has_constituents(self) -> bool:
+        """Whether the jets come with constituents."""
+        return self.match.collection.link != "none"
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,11 @@ def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> 
     """The jets of an open file; raises `InputError` for columns that are not there."""
     plan = _plan(source, match, options, path)
     step = options.chunk_size or source.rows_for(match.tree, plan.columns, TARGET_BYTES)
-    return JetFile(match, source.trees[match.tree], source.identity, _chunks(source, plan, step, path))
+    chunks = _chunks(source, plan, step, path)
+    if options.normalization is not None:
+        chunks = map(options.normalization.apply, chunks)
+    features = tuple(_features(source, match))
+    return JetFile(match, source.trees[match.tree], source.identity, features, chunks)
 
 
 def _chunks(source: Source, plan: _Plan, step: int, path: Path) -> Iterator[Jets]:
@@ -110,11 +124,12 @@ def _clustered(data: Data, plan: _Plan) -> Found:
 
 
 def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Plan:
-    collection, tree = match.collection, match.tree
-    there = {name: column for name, column in collection.features.items() if source.has(tree, column)}
+    collection = match.collection
+    there = _features(source, match)
     known = _event_columns(source, match)
     always = {WEIGHT if name == "weight" else name: known[name] for name in ALWAYS if name in known}
-    wanted = [name for name in options.columns if name not in OWN_NAMES and name not in always]
+    asked = dict.fromkeys((*options.columns, *sorted(options.selection.names)))
+    wanted = [name for name in asked if name not in OWN_NAMES and name not in always]
     features = there if collection.link == "none" else {name: there[name] for name in wanted if name in there}
     extra = {}
     for name in wanted:
@@ -127,6 +142,11 @@ def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Pl
         soft_drop=options.soft_drop,
     )
     return _Plan(match, spec, {**always, **kept}, extra, features, _link_columns(source, match))
+
+
+def _features(source: Source, match: Match) -> dict[str, str]:
+    """The features of jets that the file has, our names to its own."""
+    return {name: column for name, column in match.collection.features.items() if source.has(match.tree, column)}
 
 
 def _link_columns(source: Source, match: Match) -> frozenset[str]:
@@ -156,8 +176,11 @@ def _event_columns(source: Source, match: Match) -> dict[str, str]:
 def _checked(source: Source, match: Match, name: str, path: Path, verb: str) -> str:
     """A column by its name in the file; raises `InputError` for what cannot be carried along."""
     if not source.has(match.tree, name):
+        near = difflib.get_close_matches(name, source.columns(match.tree), n=3)
+        like = f", which has {' and '.join(near)}" if near else ""
         raise InputError(
-            f"{path}: no column {name} to {verb} in '{match.tree}': `jetnae inspect {path.name}` lists what there is"
+            f"{path}: no column {name} to {verb} in '{match.tree}'{like}: `jetnae inspect {path.name} --columns` lists "
+            "what there is"
         )
     if name.startswith("jetnae_"):
         raise InputError(f"{path}: the column {name} cannot be carried along, our own columns have such names")
