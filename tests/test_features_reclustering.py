@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -16,8 +17,8 @@ pytest.importorskip("fastjet", reason="needs the extra jetnae[cluster]")
 import fastjet
 
 import jetnae
-from jetnae.features import jet_features
-from jetnae.jets import Jets, four_vectors, select
+from jetnae.features import available, jet_features
+from jetnae.jets import four_vectors, select
 from tests.conftest import jets_of, random_constituents
 from tests.features import generated, in_double, short_way, simulated
 
@@ -112,8 +113,7 @@ def test_subjettiness_is_minimized_from_the_kt_axes(n_axes: int) -> None:
 
 def test_subjettiness_is_relative_to_the_radius() -> None:
     jets = generated()
-    wide = Jets(**{**vars(jets), "radius": 1.6})
-    half, whole = (jet_features(each, TAUS) for each in (wide, jets))
+    half, whole = (jet_features(each, TAUS) for each in (replace(jets, radius=1.6), jets))
     for name in TAUS:
         np.testing.assert_allclose(half[name], whole[name] / 2, rtol=1e-3, atol=1e-9)
 
@@ -126,6 +126,18 @@ def test_clustering_some_jets_at_a_time_changes_nothing() -> None:
     for name, values in whole.items():
         np.testing.assert_array_equal(values, np.concatenate([part[name] for part in parts]), err_msg=name)
         np.testing.assert_array_equal(np.isnan(values), jets.n_constituents == 0, err_msg=name)
+
+
+def test_an_absurd_constituent_stops_nothing() -> None:
+    pt, eta, phi = (
+        ak.Array([[10.0, 5.0], [10.0, 5.0]]),
+        ak.Array([[800.0, 0.0], [0.1, 0.2]]),
+        ak.Array([[0.0, 0.1]] * 2),
+    )
+    jets = jets_of(four_vectors(pt, [[0.0, 0.1], [0.1, 0.2]], phi, ak.zeros_like(pt)))
+    found = jet_features(replace(jets, constituents=four_vectors(pt, eta, phi, ak.zeros_like(pt))), available(jets))
+    for name, values in jet_features(jets, available(jets)).items():
+        np.testing.assert_allclose(found[name][1], values[1], err_msg=name)
 
 
 WITHOUT_FASTJET = """

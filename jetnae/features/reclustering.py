@@ -26,6 +26,8 @@ CHUNK_SIZE = 2000
 """Jets clustered at a time: FastJet keeps the history of all of them in memory."""
 EVERYTHING = 100.0
 """A radius that lets all constituents of a jet merge into one."""
+MAX_ETA = 20.0
+"""No particle of a collider is farther forward; FastJet needs momenta that are finite numbers."""
 Z_CUT, BETA = 0.1, 0.0
 MAX_AXES = 4
 
@@ -66,6 +68,7 @@ def subjettiness(substructure: Substructure) -> FloatArray:
 def _sequences(substructure: Substructure) -> Iterator[Any]:
     """Cambridge/Aachen sequences of the jets that have constituents, each jet merged into one, some jets at a time."""
     pt, eta, phi, mass = substructure.momenta
+    eta = np.clip(eta, -MAX_ETA, MAX_ETA)
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
     energy = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
     particles = ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D")

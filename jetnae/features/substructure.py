@@ -117,7 +117,7 @@ class Substructure:
 
 
 def ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    """above / below; 0 where both are, as in jets with nothing left to resolve."""
-    result = np.where(np.isnan(below), np.nan, 0.0)
-    np.divide(above, below, out=result, where=~((above == 0) & (below == 0)))
+    """above / below; 0 where both are, as in jets with nothing left to resolve, NaN where only `below` is."""
+    result = np.where((above == 0) & (below == 0), 0.0, np.nan)
+    np.divide(above, below, out=result, where=below != 0)
     return result
