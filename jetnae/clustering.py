@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -59,15 +64,39 @@ class Clustered:
     members: IntArray
 
 
+@cache
 def load_fastjet() -> ModuleType:
-    """FastJet's Python module; raises `MissingExtraError` where it is not installed."""
+    """FastJet's Python module; raises `MissingExtraError` where it is not installed.
+
+    FastJet writes its banner to standard output, which is for results. Who uses it cites EPJC 72 (2012) 1896,
+    arXiv:1111.6097.
+    """
     try:
         import fastjet
     except ImportError as error:
         raise MissingExtraError(
-            "finding jets in events needs FastJet, which is not installed: pip install 'jetnae[cluster]'"
+            "finding jets, soft drop and N-subjettiness need FastJet, which is not installed: pip install "
+            "'jetnae[cluster]'"
         ) from error
+    with _output_discarded():
+        fastjet.ClusterSequence(
+            [fastjet.PseudoJet(1.0, 0.0, 0.0, 1.0)], fastjet.JetDefinition(fastjet.antikt_algorithm, 0.4)
+        )
     return fastjet  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _output_discarded() -> Iterator[None]:
+    """What compiled code writes to standard output goes nowhere."""
+    sys.stdout.flush()
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def cluster(momenta: tuple[FloatArray, ...], counts: IntArray, spec: ClusterSpec) -> Clustered:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from jetnae.features.substructure import Substructure
 from jetnae.features.table import JET_FEATURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -40,6 +40,7 @@ __all__ = [
     "event_features",
     "jet_features",
     "make_features",
+    "with_parts",
 ]
 
 
@@ -47,10 +48,13 @@ __all__ = [
 class FeatureSpec:
     """The jet features that a model takes as its input, in this order.
 
-    Raises `InputError` for none, for unknown ones and for one given twice.
+    center, scale : what is subtracted from each, and what the difference is divided by; empty leaves the units.
+    Raises `InputError` for no features, for unknown ones, for one given twice, and for a scale that is not positive.
     """
 
     names: tuple[str, ...]
+    center: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -59,6 +63,34 @@ class FeatureSpec:
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise InputError(f"features: {', '.join(twice)} given more than once, name each feature once")
+        if {len(self.center), len(self.scale)} not in ({0}, {len(self.names)}) or min(self.scale, default=1.0) <= 0:
+            raise InputError(f"features: expected a center and a positive scale for each of {len(self.names)}, or none")
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The shape of one input."""
+        return (len(self.names),)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns of a file that these features may come from: themselves, or what they are functions of."""
+        return with_parts(self.names)
+
+    def standardized(self, table: npt.NDArray[np.float32]) -> FeatureSpec:
+        """This specification with medians and half the central 68 % of a table (n_jets, n_features) in its units.
+
+        Quantiles, because tails must not decide what is near; a feature that never changes keeps its unit.
+        """
+        low, middle, high = np.nanquantile(table.astype(np.float64), (0.16, 0.5, 0.84), axis=0)
+        scale = np.where(high > low, (high - low) / 2, 1.0)
+        return replace(self, center=tuple(middle.tolist()), scale=tuple(scale.tolist()))
+
+
+def with_parts(names: Iterable[str]) -> tuple[str, ...]:
+    """Feature names and those that they are functions of; names of anything else are left out."""
+    table = JET_FEATURES | EVENT_FEATURES
+    known = [name for name in names if name in table]
+    return tuple(dict.fromkeys([*known, *(part for name in known for part in with_parts(table[name].parts))]))
 
 
 def available(jets: Jets) -> tuple[str, ...]:
@@ -108,11 +140,15 @@ def event_features(jets: Jets, names: Sequence[str] | None = None) -> dict[str, 
 def make_features(jets: Jets, spec: FeatureSpec) -> npt.NDArray[np.float32]:
     """Turn jets into the rows of a model's input.
 
-    Returns float32 (n_jets, n_features) in the units of `JET_FEATURES`. Where features are computed from constituents,
-    a jet without any gives a row of NaN. The jets are not changed. Raises like `jet_features`.
+    Returns float32 (n_jets, n_features), centered and scaled, else in the units of `JET_FEATURES`. Where features are
+    computed from constituents, a jet without any gives a row of NaN. The jets are not changed. Raises like
+    `jet_features`.
     """
     columns = jet_features(jets, spec.names)
-    table = np.stack([columns[name] for name in spec.names], axis=1).astype(np.float32)
+    table = np.stack([columns[name] for name in spec.names], axis=1)
+    if spec.center:
+        table = (table - np.asarray(spec.center)) / np.asarray(spec.scale)
+    table = table.astype(np.float32)
     if any(_computed(jets, name) for name in spec.names):
         table[jets.n_constituents == 0] = np.nan
     return table

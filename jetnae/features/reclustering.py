@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from jetnae.errors import MissingExtraError
+from jetnae.clustering import load_fastjet
 from jetnae.jets import four_vectors, from_cartesian
-
-try:
-    import fastjet
-except ImportError as error:
-    raise MissingExtraError(
-        "soft drop and N-subjettiness need FastJet, which is not installed: pip install 'jetnae[cluster]'"
-    ) from error
 
 if TYPE_CHECKING:
     from jetnae.features.substructure import Substructure
@@ -30,6 +23,8 @@ MAX_ETA = 20.0
 """No particle of a collider is farther forward; FastJet needs momenta that are finite numbers."""
 Z_CUT, BETA = 0.1, 0.0
 MAX_AXES = 4
+
+fastjet = load_fastjet()
 
 
 def groom(substructure: Substructure) -> tuple[FloatArray, ak.Array]:

@@ -12,6 +12,7 @@ from jetnae.io.known import LAYOUTS
 from jetnae.io.matching import Match, choose, find_layouts
 from jetnae.io.options import ReadOptions
 from jetnae.io.stream import JetFile, jet_file
+from jetnae.io.sums import sum_of_weights
 from jetnae.jets import concatenate
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "ReadOptions",
     "Reader",
     "container_of",
+    "generated_weights",
     "iter_jets",
     "open_jets",
     "open_source",
@@ -62,6 +64,12 @@ def container_of(path: str | Path) -> str:
 def open_source(path: str | Path) -> AbstractContextManager[Source]:
     """Open a file as trees of columns; raises `InputError` when it cannot be read."""
     return READERS[container_of(path)].open_source(Path(path))
+
+
+def generated_weights(path: str | Path) -> float:
+    """Sum of the generator weights of all events that a file was made from; raises `InputError` if it does not say."""
+    with open_source(path) as source:
+        return sum_of_weights(source, Path(path))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ _FRACTIONS = {
     "electron_fraction": "chEmEF",
     "muon_fraction": "muEF",
 }
-_FAT_FEATURES = {"sd_mass": "msoftdrop", **_TAUS, "n2": "n2b1", "n3": "n3b1", "multiplicity": "nConstituents"}
+_FAT_FEATURES = {"sd_mass": "msoftdrop", **_TAUS, "sd_n2": "n2b1", "sd_n3": "n3b1", "multiplicity": "nConstituents"}
 
 
 def _nano_features(prefix: str, **names: str) -> dict[str, str]:
@@ -126,8 +126,8 @@ _CMS = (
 _TREEMAKER_FEATURES = {
     "sd_mass": "softDropMass",
     **{f"tau{n}": f"NsubjettinessTau{n}" for n in (1, 2, 3, 4)},
-    "n2": "ecfN2b1",
-    "n3": "ecfN3b1",
+    "sd_n2": "ecfN2b1",
+    "sd_n3": "ecfN3b1",
     "girth": "girth",
     "major_axis": "axismajor",
     "minor_axis": "axisminor",
@@ -380,7 +380,7 @@ _OWN = Collection(
     jets=_of("Jet"),
     jet_index="Constituent_jetIdx",
     label=LabelRule("Jet_label"),
-    features={name: f"Jet_{name}" for name in (*_TREEMAKER_FEATURES, "tau4", "c2", "d2", "lha", "thrust")},
+    features={name: f"Jet_{name}" for name in (*_TREEMAKER_FEATURES, "n2", "n3", "c2", "d2", "lha", "thrust")},
 )
 _JETNAE = Layout(
     "jetnae",

@@ -128,7 +128,12 @@ def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Pl
     there = _features(source, match)
     known = _event_columns(source, match)
     always = {WEIGHT if name == "weight" else name: known[name] for name in ALWAYS if name in known}
-    asked = dict.fromkeys((*options.columns, *sorted(options.selection.names)))
+    optional = [
+        name
+        for name in (*options.features, *sorted(options.selection.names))
+        if name in there or name in known or source.has(match.tree, name)
+    ]
+    asked = dict.fromkeys((*options.columns, *optional))
     wanted = [name for name in asked if name not in OWN_NAMES and name not in always]
     features = there if collection.link == "none" else {name: there[name] for name in wanted if name in there}
     extra = {}
