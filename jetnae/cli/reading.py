@@ -102,7 +102,7 @@ def weight_warning(weights: WeightCounts) -> str:
     """What to know about odd event weights; empty where there are none."""
     parts = []
     if weights.n_negative:
-        parts.append(f"{weights.n_negative} events have negative weights")
+        parts.append(f"negative weights: {weights.n_negative}")
     if weights.n_not_finite:
-        parts.append(f"{weights.n_not_finite} have weights that are not finite, they count as none")
+        parts.append(f"weights that are not finite: {weights.n_not_finite}, left out of sums")
     return ", ".join(parts)

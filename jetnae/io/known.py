@@ -326,7 +326,7 @@ _ARRAYS = (
                 name="jet",
                 link="padded",
                 constituents=_positions("floats", "energy px py pz", "{}:-4:4"),
-                label=LabelRule("integers@-1"),
+                label=LabelRule("integers@-1", required=True),
                 radius=0.8,
             ),
         ),

@@ -27,12 +27,14 @@ none         : the jets are stored without constituents.
 class LabelRule:
     """A jet is background (label 0) where column `name` lies in `background`, signal (1) where it lies in `signal`.
 
-    Both are ranges with both ends included; without `signal` everything else is signal.
+    Both are ranges with both ends included; without `signal` everything else is signal. A `required` label tells a
+    layout from others: a file without it has another.
     """
 
     name: str
     background: tuple[int, int] = (0, 0)
     signal: tuple[int, int] | None = (1, 1)
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Collection:
         """The columns that must be in the file for this collection to resolve; for `objects`, one kind at least."""
         links = tuple(name for name in (self.jet_index, self.constituent_index) if name)
         jets = () if self.jets_optional else tuple(self.jets.values())
-        return (*self.constituents.values(), *jets, *links)
+        label = (self.label.name,) if self.label is not None and self.label.required else ()
+        return (*self.constituents.values(), *jets, *links, *label)
 
     @property
     def jets_optional(self) -> bool:
