@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from jetnae.cli import models, plot, sample, score, train
+from jetnae.cli import models, plot, roc, sample, score, sculpt, train, working_points
 from jetnae.errors import JetnaeError
 from jetnae.version import __version__
 
@@ -28,6 +28,9 @@ app.command("score")(score.score)
 app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
+app.command("roc")(roc.roc)
+app.command("workingpoints")(working_points.working_points)
+app.command("sculpt")(sculpt.sculpt)
 app.command("plot")(plot.plot)
 
 

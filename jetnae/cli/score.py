@@ -28,6 +28,9 @@ def score(
         None, help="Output file, or folder for several inputs. Default: here, NAME.scores.root."
     ),
     keep: list[str] = typer.Option([], help="Column of the input to copy into the output; may be repeated."),
+    decorrelate: Path | None = typer.Option(
+        None, help="Map made by `jetnae sculpt --fit-decorrelation`; adds the column score_decorrelated."
+    ),
     chunk_size: int | None = typer.Option(None, min=1, help="Events read at once; default: as many as make 32 MB."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, ..."),
     force: bool = typer.Option(False, "--force", help="Replace an existing output."),
@@ -38,16 +41,18 @@ def score(
     """
     from jetnae.checkpoint import load_model
     from jetnae.cli.options import find_device, progress_bar
+    from jetnae.decorrelation import load_decorrelation
     from jetnae.io import ReadOptions
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
     targets = _targets(files, output, force=force)
     checkpoint = load_model(model or DEFAULT_MODEL)
+    decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
     options = ReadOptions(layout or None, collection or None, chunk_size, tuple(keep))
     found_device = find_device(device)
     command = shlex.join(["jetnae", *sys.argv[1:]])
     for path, target in targets.items():
-        job = ScoreJob(path, target, checkpoint, options, found_device, force, command)
+        job = ScoreJob(path, target, checkpoint, options, found_device, force, command, decorrelation)
         with progress_bar(f"scoring {path.name}") as update:
             summary = score_file(job, update)
         _print(path, summary, checkpoint)

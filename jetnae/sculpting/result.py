@@ -85,7 +85,10 @@ class MassDependence:
 
 @dataclass(frozen=True)
 class PseudoBump:
-    """The largest excess a bump hunt finds in background alone after a cut: window (GeV), local and global p-value."""
+    """The largest excess a bump hunt finds in background alone after a cut: window (GeV), local and global p-value.
+
+    Events of weight 1 only: a bump hunt counts. global_p_low, global_p_high : its interval from the number of toys.
+    """
 
     bkg_eff: float
     window: tuple[float, float]
