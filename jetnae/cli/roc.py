@@ -63,7 +63,7 @@ def roc(
     first = next(iter(models.values()))
     names = baseline or [name for name in BASELINES if name in first.columns]
     found = compare(
-        {name: sample.column(score) for name, sample in models.items()},
+        {_curve_name(name, score): sample.column(score) for name, sample in models.items()},
         {name: first.column(name) for name in names},
         make_samples(first.label, first.weight),
         np.random.default_rng(seed),
@@ -106,6 +106,10 @@ def _described(found: Roc, models: dict[str, Sample], signal: list[Path], backgr
         provenance={**hashes, "inputs": ", ".join(dict.fromkeys(first.inputs.values()))},
         notes=first.notes,
     )
+
+
+def _curve_name(model: str, score: str) -> str:
+    return model if score == "score" else f"{model} {score}"
 
 
 def _class_name(paths: list[Path]) -> str:

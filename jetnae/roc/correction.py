@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NEVER = float(np.finfo(np.float32).max)
 """The threshold where there is none: nothing passes, also in single precision."""
 
+ROUNDING = 4
+"""Steps of double precision that thresholds are raised by: readers of JSON are not all exact in the last one."""
+
 VARIATIONS = {"nominal": "value", "down": "low", "up": "high"}
 
 
@@ -72,7 +75,9 @@ def _by_variation(points: WorkingPoints, which: int) -> dict[str, Any]:
 
 
 def _numbers(thresholds: Sequence[Threshold | None], end: str) -> list[float]:
-    return [NEVER if each is None else getattr(each, end) for each in thresholds]
+    """A threshold is the score of a jet that must not pass. The reader may round it down, so it is written higher."""
+    values = [NEVER if each is None else getattr(each, end) for each in thresholds]
+    return [float(value + ROUNDING * np.spacing(abs(value))) for value in values]
 
 
 def _binning(points: WorkingPoints, content: list[float]) -> dict[str, Any]:
