@@ -38,7 +38,7 @@ def test_garwood_covers_at_least_as_often_as_it_says() -> None:
 def test_equal_weights_change_nothing() -> None:
     low, high = clopper_pearson(7, 50)
     found = efficiency_interval(np.array(7 * 0.3), np.array(7 * 0.09), 50 * 0.3, 50 * 0.09)
-    assert found == pytest.approx((7 / 50, low, high))
+    assert np.array(found) == pytest.approx(np.array([7 / 50, low, high]))
     assert effective_number(np.full(50, 0.3)) == pytest.approx(50)
 
 

@@ -47,8 +47,8 @@ def sculpt(
 ) -> None:
     """Compare the background mass before and after cuts on the score, and with what random jets would give.
 
-    Writes NAME.sculpting.json and its figures. With --fit-decorrelation, the map is fitted on the events of even number
-    and all results are of the others, before and after it; apply it with `jetnae score --decorrelate`.
+    Writes NAME.sculpting.json and its figures. With --fit-decorrelation, the map is fitted on every second event and
+    all results are of the others, before and after it; apply it with `jetnae score --decorrelate`.
     """
     import numpy as np
 
@@ -81,11 +81,15 @@ def _columns(
     sample: Sample, score: str, on: list[str], *, fitted: bool
 ) -> tuple[Sample, dict[str, Values], Decorrelation | None]:
     """The jets to test with the scores to test on them, and the map where one is fitted on the other jets."""
+    import numpy as np
+
     from jetnae.decorrelation import Decorrelation, apply, fit
 
     if not fitted:
         return sample, {score: sample.column(score)}, None
-    source, tested = (sample.select(sample.event % 2 == parity) for parity in (0, 1))
+    # counted among the events that are left, lest the halves differ where a file alternates between classes
+    turn = np.unique(sample.event, return_inverse=True)[1] % 2
+    source, tested = (sample.select(turn == parity) for parity in (0, 1))
     found = fit(source.column(score), {name: source.column(name) for name in on}, weight=source.weight)
     mapped = apply(found, tested.column(score), {name: tested.column(name) for name in on})
     provenance = {**_provenance(sample), "score": score}

@@ -161,10 +161,11 @@ def _normal_scale(column: Values, weight: Values, name: str) -> NormalScale:
 
 
 def _kernel(place: Values, points: Values, n_nearest: int) -> Values:
-    """Weights (n_jets,) that fall to zero at the distance of the `n_nearest` jet."""
+    """Weights (n_jets,) that fall to zero beyond the `n_nearest` jets."""
     distance = np.abs(points - place).max(axis=1)
     reach = np.partition(distance, min(n_nearest, len(distance)) - 1)[min(n_nearest, len(distance)) - 1]
-    return np.asarray((1 - np.minimum(distance / max(reach, 1e-9), 1.0) ** 3) ** 3)
+    # a little further than the last of them: many may stand at the same distance
+    return np.asarray((1 - np.minimum(distance / (1.01 * reach + 1e-9), 1.0) ** 3) ** 3)
 
 
 def _line(place: Values, points: Values, values: Values, weight: Values, n_nearest: int) -> tuple[float, float]:

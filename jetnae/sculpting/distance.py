@@ -29,8 +29,10 @@ def distance_correlation(x: Values, y: Values, weight: Values | None = None) -> 
         raise InputError(
             f"distance correlation of {len(x)} and {len(y)} values, expected two or more pairs, all finite"
         )
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 0.0
     share = weights / weights.sum()
-    x, y = ((column - share @ column) / (np.ptp(column) or 1.0) for column in (x, y))  # for precision alone
+    x, y = ((column - share @ column) / np.ptp(column) for column in (x, y))  # for precision alone
     variances = [_covariance(column, column, share, 2 * float(share @ column**2)) for column in (x, y)]
     if min(variances) <= 0:
         return 0.0

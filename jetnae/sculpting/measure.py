@@ -67,10 +67,13 @@ def mass_dependence(
 
     score, mass, weight : (n_jets,) of background jets, mass in GeV; names : of score and mass. The floor of a
     divergence is that of random jets as many as pass. Jets with a score of NaN pass no cut; jets whose mass is not
-    finite are left out. Raises `InputError` for fewer than two jets of different mass, or weights without a positive
-    sum.
+    finite are left out. Raises `InputError` for fewer than two jets of different mass, weights without a positive
+    sum, and efficiencies outside of (0, 1).
     """
     options = options or SculptOptions()
+    for eff in (*options.bkg_effs, *options.scan):
+        if not 0 < eff < 1:
+            raise InputError(f"background efficiency {eff:g}, expected a number between 0 and 1")
     jets, edges, notes = _prepare(score, mass, weight, options)
     targets = sorted({*options.bkg_effs, *options.scan}, reverse=True)
     n_pass = [_n_passing(jets, target) for target in targets]
