@@ -215,6 +215,11 @@ def test_a_band_is_the_scatter_of_trainings() -> None:
     assert min(values) < band.auc.low < band.auc.median < band.auc.high < max(values)
     assert (band.bkg_eff_low <= band.bkg_eff_median).all()
     assert (band.bkg_eff_median <= band.bkg_eff_high).all()
+    known = np.isfinite(band.sic_median)
+    np.testing.assert_array_equal(known, np.isfinite(band.sic_low))
+    assert (band.sic_low <= band.sic_median)[known].all()
+    assert band.max_sic is not None
+    assert band.sic_median[known].max() <= band.max_sic.high
     with pytest.raises(InputError, match="at least two"):
         seed_band(curves[:1], name="model")
 

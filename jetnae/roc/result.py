@@ -105,8 +105,9 @@ class SeedBand:
     """ROC curves of several trainings of one model on the same jets.
 
     sig_eff : (n,) where the curves are compared. bkg_eff_median, _low, _high : (n,) median and central 68 % of the
-    trainings. auc, max_sic : the same of these numbers. It is the scatter of trainings alone, without the statistical
-    error that they share.
+    trainings. sic_median, _low, _high : (n,) the same of the significance improvement, NaN where a training has too
+    little background left. auc, max_sic, points : the same of these numbers. It is the scatter of trainings alone,
+    without the statistical error that they share.
     """
 
     name: str
@@ -115,6 +116,9 @@ class SeedBand:
     bkg_eff_median: Values
     bkg_eff_low: Values
     bkg_eff_high: Values
+    sic_median: Values
+    sic_low: Values
+    sic_high: Values
     auc: Band
     max_sic: Band | None
     points: tuple[SeedPoint, ...]

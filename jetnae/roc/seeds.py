@@ -12,7 +12,11 @@ from jetnae.roc.result import Band, SeedBand, SeedPoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from jetnae.roc.result import OperatingPoint, RocCurve
+
+    Values = npt.NDArray[np.floating[Any]]
 
 QUANTILES = (0.5, 0.1587, 0.8413)
 
@@ -27,6 +31,7 @@ def seed_band(curves: Sequence[RocCurve], *, name: str, n_points: int = 200) -> 
     sig_eff = np.linspace(0, min(float(curve.sig_eff.max()) for curve in curves), n_points)
     found = [np.interp(sig_eff, np.maximum.accumulate(curve.sig_eff), curve.bkg_eff) for curve in curves]
     median, low, high = np.quantile(found, QUANTILES, axis=0)
+    sic_median, sic_low, sic_high = np.quantile([_sic(curve, sig_eff) for curve in curves], QUANTILES, axis=0)
     sics = [curve.max_sic.value for curve in curves if curve.max_sic is not None]
     return SeedBand(
         name=name,
@@ -35,6 +40,9 @@ def seed_band(curves: Sequence[RocCurve], *, name: str, n_points: int = 200) -> 
         bkg_eff_median=median,
         bkg_eff_low=low,
         bkg_eff_high=high,
+        sic_median=sic_median,
+        sic_low=sic_low,
+        sic_high=sic_high,
         auc=_band([curve.auc.value for curve in curves]),
         max_sic=_band(sics) if len(sics) == len(curves) else None,
         points=tuple(
@@ -42,6 +50,15 @@ def seed_band(curves: Sequence[RocCurve], *, name: str, n_points: int = 200) -> 
             for points in zip(*(curve.points for curve in curves), strict=True)
         ),
     )
+
+
+def _sic(curve: RocCurve, sig_eff: Values) -> Values:
+    """Significance improvement at given signal efficiencies, NaN before the first cut with enough background."""
+    known = np.isfinite(curve.sic)
+    if not known.any():
+        return np.full(len(sig_eff), np.nan)
+    rising = np.maximum.accumulate(curve.sig_eff[known])
+    return np.interp(sig_eff, rising, curve.sic[known], left=np.nan, right=np.nan)
 
 
 def _other(point: OperatingPoint) -> float:
