@@ -98,7 +98,7 @@ def energies(checkpoint: Checkpoint, background: ScoredJets) -> dict[str, float]
     model = checkpoint.model
     if not isinstance(model, NormalizedAutoencoder):
         return {}
-    images = torch.from_numpy(make_images(background.jets, checkpoint.image))
+    images = torch.from_numpy(make_images(background.jets, checkpoint.header.image))
     found = measure_energies(model, images, images.mean(dim=0), torch.Generator().manual_seed(1))
     return {**asdict(found), "ratio": found.ratio, "ratio_error": found.ratio_error}
 

@@ -18,8 +18,10 @@ from safetensors.torch import save
 
 from jetnae.config import parse
 from jetnae.errors import InputError
+from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
+from jetnae.inputs import Spec, pixel_sum
 from jetnae.models import MODELS, Autoencoder
 
 if TYPE_CHECKING:
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
     from jetnae.jets import Jets
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEY = "jetnae"
-SCORING = ("model", "config", "image", "validity")
+SCORING = ("model", "config", "image", "features", "validity")
 """The entries of the header that determine scores and flags, together with the weights."""
 
 
@@ -61,6 +63,7 @@ class Header:
 
     sha256 : of all that determines a score, the same for the same training wherever and whenever it was run.
     seal : hash over the whole content, to find damage and changes.
+    image, features : how jets become the input; one of the two.
     """
 
     format_version: int
@@ -68,13 +71,22 @@ class Header:
     name: str
     model: str
     config: dict[str, Any]
-    image: ImageSpec
     validity: Validity
     layout: str
+    image: ImageSpec | None = None
+    features: FeatureSpec | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     seal: str = ""
+
+    @property
+    def spec(self) -> Spec:
+        """How jets become this model's input; raises `InputError` where that is not said, or said twice."""
+        specs = [spec for spec in (self.image, self.features) if spec is not None]
+        if len(specs) != 1:
+            raise InputError(f"model '{self.name}': {len(specs)} kinds of input, expected either image or features")
+        return specs[0]
 
 
 @dataclass(frozen=True)
@@ -85,9 +97,9 @@ class Checkpoint:
     header: Header
 
     @property
-    def image(self) -> ImageSpec:
+    def spec(self) -> Spec:
         """How jets become this model's input."""
-        return self.header.image
+        return self.header.spec
 
     @property
     def validity(self) -> Validity:
@@ -95,21 +107,22 @@ class Checkpoint:
         return self.header.validity
 
 
-def build_model(name: str, config: Any, image: ImageSpec) -> Autoencoder:
+def build_model(name: str, config: Any, spec: Spec) -> Autoencoder:
     """Make an untrained model by name; raises `InputError` listing the known names, or on a bad configuration."""
     if name not in MODELS:
         raise InputError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}")
     kind, config_kind = MODELS[name]
-    if image.pixel_sum is None:
+    total = pixel_sum(spec)
+    if total is None and isinstance(spec, ImageSpec):
         raise InputError("image: pixel_sum is not set, but models expect images of a fixed pixel sum")
-    return kind(image.shape[0], image.pixel_sum, parse(config_kind, config, f"model '{name}'"))
+    return kind(spec.shape, total, parse(config_kind, config, f"model '{name}'"))
 
 
 def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
     """Write a checkpoint atomically; returns the header with its hashes filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}))  # as it will be read back
-    content["sha256"] = _hash({key: content[key] for key in SCORING}, tensors)
+    content["sha256"] = _hash({key: content[key] for key in SCORING if content[key] is not None}, tensors)
     content["seal"] = _hash(content, tensors)
     write_bytes(path, save(tensors, metadata={KEY: json.dumps(content, sort_keys=True)}), force=True)
     return _parse_header(content, path)
@@ -125,7 +138,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if header.seal != _hash({**content, "seal": ""}, tensors):
         raise InputError(f"{path}: the content does not match its hash, the checkpoint is damaged or was altered")
     with torch.device("meta"):
-        model = build_model(header.model, header.config, header.image)
+        model = build_model(header.model, header.config, header.spec)
     _check_tensors(model, tensors, path)
     model.load_state_dict(tensors, assign=True)
     return Checkpoint(model.eval(), header)

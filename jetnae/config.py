@@ -50,6 +50,7 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 
 def _reject_unknown(kind: Any, data: Any, where: str) -> None:
+    kind = next((each for each in typing.get_args(kind) if dataclasses.is_dataclass(each)), kind)  # of `X | None`
     if not (dataclasses.is_dataclass(kind) and isinstance(data, dict)):
         return
     known = [field.name for field in dataclasses.fields(kind)]
@@ -57,4 +58,5 @@ def _reject_unknown(kind: Any, data: Any, where: str) -> None:
     for key, value in data.items():
         if key not in known:
             raise InputError(f"{where}: unknown key '{key}', the known ones are {', '.join(known)}")
-        _reject_unknown(hints[key], value, f"{where}: {key}")
+        for each in value if isinstance(value, list) else [value]:
+            _reject_unknown(hints[key], each, f"{where}: {key}")

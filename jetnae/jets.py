@@ -123,6 +123,18 @@ def select(jets: Jets, which: npt.NDArray[np.bool_] | slice) -> Jets:
     )
 
 
+def select_events(jets: Jets, which: npt.NDArray[np.bool_]) -> Jets:
+    """Keep the events where a mask (n_events,) is true, with their jets; rows are counted anew from `first_event`."""
+    row = jets.event_index - jets.first_event
+    kept = select(jets, which[row])
+    return replace(
+        kept,
+        event_index=jets.first_event + (np.cumsum(which) - 1)[row[which[row]]],
+        n_events=int(np.count_nonzero(which)),
+        events={name: column[which] for name, column in jets.events.items()},
+    )
+
+
 def concatenate(batches: Sequence[Jets]) -> Jets:
     """Join consecutive batches of one file into one; raises `InputError` when there are none."""
     if not batches:

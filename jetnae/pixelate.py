@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+
+from jetnae.compiled import compiled
 
 EDGE = 1e-9
 """Coordinates this close below a pixel edge (in pixels) count as on it, so that rounding in the rotation does not
 decide to which side of the center a jet with one or two constituents falls."""
 
 
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile, keeping the result on disk; where nothing can be written, compile anew in each process."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            compiled: Callable[..., Any] = numba.njit(cache=True, **options)(function)
-        except RuntimeError:
-            compiled = numba.njit(cache=False, **options)(function)
-        return compiled
-
-    return decorate
-
-
-@_compiled(parallel=True, nogil=True)
+@compiled(parallel=True, nogil=True)
 def pixelate(
     pt: Any, eta: Any, phi: Any, offsets: Any, axes: Any, settings: Any, images: Any
 ) -> None:  # pragma: no cover - compiled
@@ -49,7 +37,7 @@ def pixelate(
                 _normalize(images[jet], pixel_sum)
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _align(weight: Any, eta: Any, phi: Any, axis: Any, actions: Any) -> Any:
     """Coordinates (x, y) of the constituents after centering, rotation and flips, in rad."""
     center, rotate, flip = actions
@@ -69,7 +57,7 @@ def _align(weight: Any, eta: Any, phi: Any, axis: Any, actions: Any) -> Any:
     return x, y
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _relative(eta: Any, phi: Any, eta_0: float, phi_0: float, x: Any, y: Any) -> None:
     """Distances to (eta_0, phi_0), with dphi in [-pi, pi)."""
     for i in range(len(x)):
@@ -78,7 +66,7 @@ def _relative(eta: Any, phi: Any, eta_0: float, phi_0: float, x: Any, y: Any) ->
         y[i] = dphi - 2 * np.pi * np.floor((dphi + np.pi) / (2 * np.pi))
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _center(weight: Any, x: Any, y: Any) -> None:
     """Move the pT-weighted centroid to the origin, in place."""
     total, mean_x, mean_y = 0.0, 0.0, 0.0
@@ -90,7 +78,7 @@ def _center(weight: Any, x: Any, y: Any) -> None:
     y -= mean_y / total
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _rotate(weight: Any, x: Any, y: Any) -> None:
     """Turn in place so that the axis of the largest pT-weighted second moment points along y."""
     xx, xy, yy = 0.0, 0.0, 0.0
@@ -105,7 +93,7 @@ def _rotate(weight: Any, x: Any, y: Any) -> None:
         x[i], y[i] = -across, along
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _flip(weight: Any, x: Any, sign: float) -> None:
     """Mirror in place where more pT lies at positive `sign * x`."""
     balance = 0.0
@@ -117,7 +105,7 @@ def _flip(weight: Any, x: Any, sign: float) -> None:
             x[i] = -x[i]
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _fill(weight: Any, x: Any, y: Any, half_width: float, image: Any) -> None:
     """Add every constituent inside the window to its pixel of the zero-filled `image`."""
     n_pixels = len(image)
@@ -129,7 +117,7 @@ def _fill(weight: Any, x: Any, y: Any, half_width: float, image: Any) -> None:
             image[row, column] += np.float32(weight[i])
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _apply_power(image: Any, power: float) -> None:
     """Raise filled pixels to a power in place and restore the sum; empty pixels stay empty."""
     if power == 1.0:
@@ -144,7 +132,7 @@ def _apply_power(image: Any, power: float) -> None:
         flat *= before / after
 
 
-@_compiled(nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def _smear(image: Any, taps: Any) -> None:
     """Convolve in place with `taps` along both axes, reflecting at the edges.
 
@@ -168,7 +156,7 @@ def _smear(image: Any, taps: Any) -> None:
                     image[target, column] += tap * within[row, column]
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _reflect(i: int, n: int) -> int:
     """The pixel that stands for `i` beyond an edge."""
     if i < 0:
@@ -176,7 +164,7 @@ def _reflect(i: int, n: int) -> int:
     return i if i < n else 2 * n - 1 - i
 
 
-@_compiled(nogil=True)
+@compiled(nogil=True)
 def _rebin(fine: Any, rebin: int, image: Any) -> None:
     """Sum blocks of rebin x rebin pixels into the zero-filled `image`."""
     for row in range(len(image)):
@@ -186,7 +174,7 @@ def _rebin(fine: Any, rebin: int, image: Any) -> None:
                     image[row, column] += fine[fine_row, column * rebin + k]
 
 
-@_compiled(nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def _normalize(image: Any, pixel_sum: float) -> None:
     """Scale in place to `pixel_sum`; an empty image stays empty."""
     flat = image.reshape(-1)

@@ -2,110 +2,86 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import math
 import time
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 import torch
 
-from jetnae.checkpoint import Checkpoint, load_model
+from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint, load_model
 from jetnae.decorrelation import Decorrelation, apply
 from jetnae.errors import InputError
-from jetnae.images import make_images
+from jetnae.features import FeatureSpec, available
+from jetnae.images import ImageSpec
+from jetnae.inputs import make_inputs, missing, passing, sources
 from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
-from jetnae.io.scores import FORMAT_VERSION, PREFIX, write_scores
+from jetnae.io.scores import FORMAT_VERSION, write_scores
 from jetnae.jets import concatenate, select
+from jetnae.scored import (
+    NO_CONSTITUENTS,
+    NO_FEATURES,
+    NOT_SELECTED,
+    OUTSIDE_WINDOW,
+    SCORED,
+    ScoredJets,
+    ScoreSummary,
+    Tally,
+    release_memory,
+)
+from jetnae.selection import Selection
 from jetnae.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
-    from jetnae.io import Match
     from jetnae.jets import Jets
 
 DEFAULT_MODEL = "qcd_ak8_nae"
-BATCH_PIXELS = 2_000_000
-"""Pixels in memory at once, so as many images as that: bounds memory, does not change a score."""
-
-QUANTILES = (0.05, 0.5, 0.95, 0.99)
-
-SCORED, NO_CONSTITUENTS, OUTSIDE_WINDOW = 0, 1, 2
-"""Status of a jet: scored; no constituents, score NaN; all constituents outside the image, score of an empty one."""
+BATCH_VALUES = 500_000
+"""Numbers in the inputs of one pass: bounds memory, does not change a score."""
 
 
-@dataclass(frozen=True)
-class ScoredJets:
-    """Jets with their anomaly scores.
+def score_jets(
+    jets: Jets,
+    checkpoint: Checkpoint,
+    device: torch.device | None = None,
+    *,
+    selected: npt.NDArray[np.bool_] | None = None,
+) -> ScoredJets:
+    """Anomaly score of every jet of a batch; of those not `selected` (n_jets,) it is NaN and takes no time.
 
-    score : (n_jets,) float32, larger is more anomalous, NaN for jets without constituents.
-    status : (n_jets,) 0 scored, 1 no constituents, 2 nothing inside the image window.
-    sum_sq : (n_jets,) sum of the squared pixels, a baseline any image model has to beat.
-    in_range : (n_jets,) whether the jet lies in the range the model was trained on.
+    Raises `InputError` where the jets lack what the model takes.
     """
-
-    jets: Jets
-    score: npt.NDArray[np.float32]
-    status: npt.NDArray[np.int32]
-    sum_sq: npt.NDArray[np.float32]
-    in_range: npt.NDArray[np.bool_]
-
-    def columns(self) -> dict[str, Any]:
-        """Per-jet columns as they are written, without the `jetnae_` prefix."""
-        jets = self.jets
-        columns: dict[str, Any] = {
-            name: getattr(jets, name).astype(np.float32) for name in ("pt", "eta", "phi", "mass")
-        }
-        columns |= {"n_constituents": jets.n_constituents.astype(np.int32)}
-        columns |= {name: getattr(self, name) for name in ("score", "status", "sum_sq", "in_range")}
-        return columns if jets.label is None else columns | {"label": jets.label}
-
-    def event_columns(self) -> dict[str, Any]:
-        """Per-event columns: what passes through, and the two largest scores (NaN where there are not so many)."""
-        per_event = ak.unflatten(np.nan_to_num(self.score, nan=-np.inf), self.jets.jets_per_event)
-        ordered = ak.to_numpy(ak.fill_none(ak.pad_none(ak.sort(per_event, ascending=False), 2, clip=True), np.nan))
-        ordered = np.where(np.isneginf(ordered), np.nan, ordered).astype(np.float32)
-        return {**self.jets.events, f"{PREFIX}_max_score": ordered[:, 0], f"{PREFIX}_second_score": ordered[:, 1]}
+    model = checkpoint.model.to(device or torch.device("cpu"))
+    selected = np.ones(len(jets), dtype=bool) if selected is None else selected
+    status = np.where(selected, SCORED, NOT_SELECTED).astype(np.int32)
+    if jets.constituents is not None and isinstance(checkpoint.spec, ImageSpec):
+        status[selected & (jets.n_constituents == 0)] = NO_CONSTITUENTS
+    score, sum_sq = (np.full(len(jets), np.nan, dtype=np.float32) for _ in range(2))
+    step = max(BATCH_VALUES // math.prod(checkpoint.spec.shape), 1)
+    for part in _parts(selected, step):
+        inputs = make_inputs(select(jets, part), checkpoint.spec)
+        score[part] = model.score(torch.from_numpy(inputs).to(device)).cpu().numpy()
+        if isinstance(checkpoint.spec, FeatureSpec):
+            status[part] = np.where(np.isfinite(inputs).all(axis=1), SCORED, NO_FEATURES)
+            continue
+        sum_sq[part] = np.einsum("nij,nij->n", inputs, inputs)
+        status[part] = np.where((sum_sq[part] == 0) & (status[part] == SCORED), OUTSIDE_WINDOW, status[part])
+    score[(status != SCORED) & (status != OUTSIDE_WINDOW)] = np.nan
+    is_image = isinstance(checkpoint.spec, ImageSpec)
+    return ScoredJets(jets, score, status, sum_sq if is_image else None, checkpoint.validity.contains(jets))
 
 
-@dataclass(frozen=True)
-class ScoreSummary:
-    """What scoring one file came to; `quantiles` maps `QUANTILES` to scores, empty where nothing was scored."""
-
-    output: Path
-    layout: str
-    collection: str
-    n_events: int
-    n_jets: int
-    n_out_of_range: int
-    n_without_constituents: int
-    n_dropped: int
-    quantiles: dict[float, float]
-    seconds: float
-
-
-def score_jets(jets: Jets, checkpoint: Checkpoint, device: torch.device | None = None) -> ScoredJets:
-    """Anomaly score of every jet of a batch."""
-    device = device or torch.device("cpu")
-    model = checkpoint.model.to(device)
-    score, sum_sq = np.empty(len(jets), dtype=np.float32), np.empty(len(jets), dtype=np.float32)
-    empty = np.empty(len(jets), dtype=bool)
-    step = max(BATCH_PIXELS // checkpoint.image.n_pixels**2, 1)
-    for part in (slice(start, start + step) for start in range(0, len(jets), step)):
-        images = make_images(select(jets, part), checkpoint.image)
-        score[part] = model.score(torch.from_numpy(images).to(device)).cpu().numpy()
-        sum_sq[part] = np.einsum("nij,nij->n", images, images)
-        empty[part] = ~images.any(axis=(1, 2))
-    status = np.where(jets.n_constituents == 0, NO_CONSTITUENTS, np.where(empty, OUTSIDE_WINDOW, SCORED))
-    score[status == NO_CONSTITUENTS] = np.nan
-    return ScoredJets(jets, score, status.astype(np.int32), sum_sq, checkpoint.validity.contains(jets))
+def _parts(selected: npt.NDArray[np.bool_], step: int) -> Iterator[Any]:
+    """What to take of the jets, `step` at a time: slices, which copy nothing, where all are selected."""
+    which = None if selected.all() else np.flatnonzero(selected)
+    for start in range(0, len(selected) if which is None else len(which), step):
+        yield slice(start, start + step) if which is None else which[start : start + step]
 
 
 def score(
@@ -115,17 +91,41 @@ def score(
     layout: str | None = None,
     collection: str | None = None,
     keep: tuple[str, ...] = (),
+    cuts: tuple[str, ...] = (),
 ) -> ScoredJets:
     """Score all jets of a file in memory with a bundled model, or a checkpoint file.
 
-    layout, collection, keep : as the options of `jetnae score`. Raises `InputError` when the file or the model cannot
-    be read.
+    layout, collection, keep : as the options of `jetnae score`; cuts : as its `--select`. Raises `InputError` when the
+    file or the model cannot be read, or do not fit each other.
     """
-    checkpoint = load_model(model)
-    parts = [score_jets(jets, checkpoint) for jets in iter_jets(path, ReadOptions(layout, collection, keep=keep))]
-    names = ("score", "status", "sum_sq", "in_range")
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return ScoredJets(concatenate([part.jets for part in parts]), **columns)
+    checkpoint, selection = load_model(model), Selection(cuts)
+    options = ReadOptions(
+        layout, collection, keep=keep, selection=selection, features=sources(checkpoint.spec, selection)
+    )
+    parts = []
+    for jets in iter_jets(path, options):
+        check_fits(checkpoint, jets, path)
+        parts.append(score_jets(jets, checkpoint, selected=passing(selection, jets).jets))
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "status", "in_range")
+    }
+    sums = [part.sum_sq for part in parts if part.sum_sq is not None]
+    joined = concatenate([part.jets for part in parts])
+    return ScoredJets(joined, sum_sq=np.concatenate(sums) if sums else None, **columns)
+
+
+def check_fits(checkpoint: Checkpoint, jets: Jets, path: str | Path) -> None:
+    """Raises `InputError` where the jets lack what the model takes, naming the bundled models that would do."""
+    lacks = missing(checkpoint.spec, jets)
+    if not lacks:
+        return
+    others = [name for name, file in bundled_models().items() if not missing(load_checkpoint(file).spec, jets)]
+    there = ", ".join(available(jets))
+    advice = f"use {' or '.join(others)}" if others else "no bundled model fits: train one on what the file has"
+    raise InputError(
+        f"{path}: the model '{checkpoint.header.name}' needs {', '.join(lacks)}, which the jets '{jets.collection}' "
+        f"(layout {jets.layout}) do not have; {advice} (features {there}; see `jetnae inspect`)"
+    )
 
 
 @dataclass(frozen=True)
@@ -148,18 +148,23 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
     `report` is called with the events done and all events. Raises `InputError` for unusable input or output.
     """
     started = time.monotonic()
-    tally = _Tally()
+    tally = Tally()
     _require_own(job)
+    selection = job.options.selection
+    options = replace(job.options, features=sources(job.checkpoint.spec, selection))
     with (
-        open_jets(job.path, job.options) as file,
+        open_jets(job.path, options) as file,
         write_scores(job.output, _provenance(job, file), force=job.force) as writer,
     ):
         for jets in file.chunks:
-            scored = score_jets(jets, job.checkpoint, job.device)
+            if not tally.n_events:
+                check_fits(job.checkpoint, jets, job.path)
+            passed = passing(selection, jets)
+            scored = score_jets(jets, job.checkpoint, job.device, selected=passed.jets)
             columns = scored.columns() | _decorrelated(scored, job.decorrelation)
             writer.append(columns, jets.jets_per_event, scored.event_columns())
-            tally.add(scored)
-            _release_memory()
+            tally.add(scored, passed.flow)
+            release_memory()
             if report is not None:
                 report(tally.n_events, file.n_events)
         if tally.n_events != file.n_events:
@@ -188,18 +193,6 @@ def _decorrelated(scored: ScoredJets, decorrelation: Decorrelation | None) -> di
     return {"score_decorrelated": mapped.astype(np.float32)}
 
 
-@cache
-def _malloc_trim() -> Callable[[int], int]:
-    """The C library's `malloc_trim`, or nothing to call where it has none."""
-    found = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    return found or (lambda pad: pad)
-
-
-def _release_memory() -> None:
-    """Give memory that is free back: arrays of ever different sizes fragment it, and it would grow with the file."""
-    _malloc_trim()(0)
-
-
 def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
@@ -211,45 +204,7 @@ def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
         "input_id": file.identity,
         "layout": file.match.layout.name,
         "collection": file.match.collection.name,
+        "selection": list(job.options.selection.cuts),
         "command": job.command,
         **({} if job.decorrelation is None else {"decorrelated_from": list(job.decorrelation.quantile_map.columns)}),
     }
-
-
-class _Tally:
-    """Running counts over the chunks of one file, and a sample of its scores whose size stays bounded."""
-
-    most = 1_000_000
-
-    def __init__(self) -> None:
-        self.n_events = self.n_jets = self.n_out_of_range = self.n_without_constituents = self.n_dropped = 0
-        self._sample: list[npt.NDArray[np.float32]] = []
-        self._stride = 1
-        self._n_finite = 0
-
-    def add(self, scored: ScoredJets) -> None:
-        self.n_events += scored.jets.n_events
-        self.n_jets += len(scored.jets)
-        self.n_out_of_range += int(np.count_nonzero(~scored.in_range))
-        self.n_without_constituents += int(np.count_nonzero(scored.status == NO_CONSTITUENTS))
-        self.n_dropped += scored.jets.n_dropped
-        finite = scored.score[np.isfinite(scored.score)]
-        self._sample.append(finite[-self._n_finite % self._stride :: self._stride])
-        self._n_finite += len(finite)
-        if self._n_finite > self.most * self._stride:
-            self._sample, self._stride = [np.concatenate(self._sample)[::2]], 2 * self._stride
-
-    def summary(self, output: Path, found: Match, seconds: float) -> ScoreSummary:
-        sample = np.concatenate(self._sample) if self._sample else np.zeros(0, dtype=np.float32)
-        return ScoreSummary(
-            output=output,
-            layout=found.layout.name,
-            collection=found.collection.name,
-            n_events=self.n_events,
-            n_jets=self.n_jets,
-            n_out_of_range=self.n_out_of_range,
-            n_without_constituents=self.n_without_constituents,
-            n_dropped=self.n_dropped,
-            quantiles={q: float(np.quantile(sample, q)) for q in QUANTILES} if len(sample) else {},
-            seconds=seconds,
-        )

@@ -21,8 +21,10 @@ from jetnae.checkpoint import FORMAT_VERSION, Header, build_model, save_checkpoi
 from jetnae.config import parse, read_toml
 from jetnae.diagnostics import energies, mean_image_energy, measure_energies
 from jetnae.errors import InputError
+from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
+from jetnae.inputs import Spec
 from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
 from jetnae.models.autoencoder import Logs
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
@@ -58,12 +60,20 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A training: what to learn from, how jets become images, which model, how long."""
+    """A training: what to learn from, how jets become images, or which features to take, which model, how long."""
 
     data: DataConfig
     model: dict[str, Any]
     train: TrainConfig
-    image: ImageSpec = field(default_factory=ImageSpec)
+    image: ImageSpec | None = None
+    features: FeatureSpec | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """How jets become inputs; images with the full preprocessing where nothing is said."""
+        if self.image is not None and self.features is not None:
+            raise InputError("both [image] and [features], expected one of them")
+        return self.features or self.image or ImageSpec()
 
 
 @dataclass
@@ -106,7 +116,7 @@ def train(
     already holds a training.
     """
     _check_output(output, resume)
-    data = load_training_data(config.data, config.image, config.train.seed)
+    data = load_training_data(config.data, config.spec, config.train.seed)
     state = _initial_state(config, device)
     if resume:
         _restore(output, state, config)
@@ -176,7 +186,7 @@ def _initial_state(config: RunConfig, device: torch.device) -> _State:
     name, options = config.model["name"], {k: v for k, v in config.model.items() if k != "name"}
     with torch.random.fork_rng(devices=[]):  # layers initialize from the global generator: leave it as it was
         torch.manual_seed(config.train.seed)
-        model = build_model(name, options, config.image).to(device)
+        model = build_model(name, options, config.spec).to(device)
     generator = torch.Generator(device).manual_seed(config.train.seed)
     return _State(model, torch.optim.Adam(model.parameters()), generator)
 
@@ -208,9 +218,10 @@ def _header(name: str, config: RunConfig, data: TrainingData, summary: dict[str,
         name=name,
         model=config.model["name"],
         config={key: value for key, value in config.model.items() if key != "name"},
-        image=config.image,
         validity=config.data.validity,
         layout=data.layout,
+        image=data.spec if isinstance(data.spec, ImageSpec) else None,
+        features=data.spec if isinstance(data.spec, FeatureSpec) else None,
         training={"config": asdict(config), "files": data.files, **summary},
         provenance={
             "jetnae": __version__,

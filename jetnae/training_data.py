@@ -1,9 +1,9 @@
-"""From jet files to the images a training sees: selection, validity range, split."""
+"""From jet files to the inputs a training sees: selection, validity range, split."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,11 @@ import torch
 
 from jetnae.checkpoint import Validity
 from jetnae.errors import InputError
-from jetnae.images import ImageSpec, make_images
+from jetnae.features import FeatureSpec
+from jetnae.inputs import Spec, make_inputs, passing, sources
 from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import select
+from jetnae.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,7 @@ class DataConfig:
     files : jet files; relative paths are looked up in `JETNAE_DATA` (default `data`).
     n_jets : use the first so many selected jets. validation : share held out to watch the training.
     pt : range in GeV. abs_eta : largest |eta|. radius : jet radius, for the record.
-    label : keep only jets with this label where the files have labels; None keeps all.
+    label : keep only jets with this label where the files have labels; None keeps all. selection : further cuts.
     """
 
     files: tuple[str, ...]
@@ -44,6 +46,7 @@ class DataConfig:
     label: int | None = 0
     layout: str | None = None
     collection: str | None = None
+    selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
         checks = {
@@ -64,10 +67,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images of the training and of the held-out jets, (n, side, side), and where they came from."""
+    """Inputs of the training and of the held-out jets, (n, *shape), how they were made, and where they came from."""
 
     training: Tensor
     validation: Tensor
+    spec: Spec
     layout: str
     files: dict[str, str]
 
@@ -82,29 +86,48 @@ def data_path(name: str) -> Path:
     return Path(folder) / name
 
 
-def load_training_data(config: DataConfig, spec: ImageSpec, seed: int) -> TrainingData:
-    """Read, select, turn into images, and split at random; raises `InputError` when too few jets pass."""
-    images: list[npt.NDArray[np.float32]] = []
+def load_training_data(config: DataConfig, spec: Spec, seed: int) -> TrainingData:
+    """Read, select, turn into inputs, and split at random; raises `InputError` when too few jets pass.
+
+    Features are centered and scaled by the quantiles of the jets that are used, unless the configuration says how.
+    """
+    inputs: list[npt.NDArray[np.float32]] = []
     layout = ""
-    for jets in _selected(config):
-        images.append(make_images(jets, spec))
+    for jets in _selected(config, spec):
+        inputs.append(make_inputs(jets, spec))
         layout = jets.layout
-    pixels = np.concatenate(images) if images else np.zeros((0, *spec.shape), dtype=np.float32)
-    if len(pixels) < config.n_jets:
-        found = f"{len(pixels)} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
+    values = np.concatenate(inputs) if inputs else np.zeros((0, *spec.shape), dtype=np.float32)
+    if len(values) < config.n_jets:
+        found = f"{len(values)} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
         raise InputError(f"{found}: lower data.n_jets, or give more files")
+    values = values[: config.n_jets]
+    if isinstance(spec, FeatureSpec):
+        _check_finite(values, spec)
+        if not spec.center:
+            spec = spec.standardized(values)
+            values = ((values - np.asarray(spec.center)) / np.asarray(spec.scale)).astype(np.float32)
     order = np.random.default_rng(seed).permutation(config.n_jets)
     n_validation = max(int(config.validation * config.n_jets), 1)
-    shuffled = torch.from_numpy(pixels[: config.n_jets][order])
+    shuffled = torch.from_numpy(values[order])
     sizes = {name: f"{data_path(name).stat().st_size} bytes" for name in config.files}
-    return TrainingData(shuffled[n_validation:], shuffled[:n_validation], layout, sizes)
+    return TrainingData(shuffled[n_validation:], shuffled[:n_validation], spec, layout, sizes)
 
 
-def _selected(config: DataConfig) -> Iterator[Jets]:
+def _check_finite(values: npt.NDArray[np.float32], spec: FeatureSpec) -> None:
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    if len(bad):
+        names = ", ".join(spec.names[i] for i in bad)
+        raise InputError(f"features: {names} not finite for some training jets: cut on them, or leave them out")
+
+
+def _selected(config: DataConfig, spec: Spec) -> Iterator[Jets]:
     """Chunks of selected jets, until there are enough."""
     n_jets = 0
+    options = ReadOptions(
+        config.layout, config.collection, features=sources(spec, config.selection), selection=config.selection
+    )
     for name in config.files:
-        for jets in iter_jets(data_path(name), ReadOptions(config.layout, config.collection)):
+        for jets in iter_jets(data_path(name), options):
             passing = select(jets, _mask(jets, config))
             n_jets += len(passing)
             yield passing
@@ -113,7 +136,9 @@ def _selected(config: DataConfig) -> Iterator[Jets]:
 
 
 def _mask(jets: Jets, config: DataConfig) -> npt.NDArray[np.bool_]:
-    mask = config.validity.contains(jets) & (jets.n_constituents > 0)
+    mask = config.validity.contains(jets) & passing(config.selection, jets).jets
+    if jets.constituents is not None:
+        mask &= jets.n_constituents > 0
     if config.label is not None and jets.label is not None:
         mask &= jets.label == config.label
     return np.asarray(mask)

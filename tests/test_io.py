@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import awkward as ak
@@ -12,95 +15,20 @@ import pytest
 import uproot
 
 from jetnae.errors import InputError
-from jetnae.io import LAYOUTS, ReadOptions, iter_jets, open_jets, read_jets
-from jetnae.io.root import _is_numeric
+from jetnae.io import LAYOUTS, READERS, ReadOptions, container_of, iter_jets, open_jets, open_source, read_jets
+from jetnae.jets import concatenate, select
 from tests.conftest import random_constituents, write_events
+from tests.layout_files import COUNTS, EVENTS, FEATURES_ONLY, WRITERS, write_delphes, write_pfnano, write_toptag
 
-COUNTS = [5, 0, 17, 1, 30, 2]
-
-
-def cartesian() -> dict[str, ak.Array]:
-    jets = random_constituents(COUNTS)
-    return {"px": jets.px, "py": jets.py, "pz": jets.pz, "energy": jets.E}
-
-
-def write_jetnae(folder: Path) -> Path:
-    return write_events(folder / "own.root", [[5], [0], [17], [1], [30], [2]])
-
-
-def write_pfnano(folder: Path, names: tuple[str, str, str] = ("FatJetPFCands", "pFCandsIdx", "PFCands")) -> Path:
-    """Candidates in one shuffled list per file of one event, so that only the table says whose they are."""
-    table, index, candidates = names
-    jets = random_constituents(COUNTS)
-    flat = ak.flatten(jets)
-    order = np.random.default_rng(1).permutation(len(flat))
-    where = np.argsort(order)
-    owner = np.repeat(np.arange(len(COUNTS)), COUNTS)
-    mixed = np.random.default_rng(2).permutation(len(flat))
-    total = ak.sum(jets, axis=1)
-    fields = ("pt", "eta", "phi", "mass")
-    data = {
-        "FatJet": ak.zip({name: ak.Array([ak.to_numpy(getattr(total, name))]) for name in fields}),
-        candidates: ak.zip({name: ak.Array([ak.to_numpy(flat[name])[order]]) for name in fields}),
-        table: ak.zip({"jetIdx": ak.Array([owner[mixed]]), index: ak.Array([where[mixed]])}),
-    }
-    if candidates == "PFCands":
-        data[candidates] = ak.with_field(data[candidates], ak.ones_like(data[candidates].pt), "puppiWeight")
-    path = folder / "nano.root"
-    with uproot.recreate(path) as file:
-        types = {name: ak.type(column).content for name, column in data.items()}
-        file.mktree("Events", types, counter_name=lambda name: f"n{name}").extend(data)
-    return path
-
-
-def write_nano_v15(folder: Path) -> Path:
-    return write_pfnano(folder, ("FatJetPFCand", "pfCandIdx", "PFCand"))
-
-
-def write_jetclass(folder: Path, label: str = "label_QCD") -> Path:
-    total = ak.sum(random_constituents(COUNTS), axis=1)
-    jets = {f"jet_{name}": ak.to_numpy(getattr(total, name)) for name in ("pt", "eta", "phi", "energy")}
-    path = folder / "jetclass.root"
-    with uproot.recreate(path) as file:
-        parts = {f"part_{name}": column for name, column in cartesian().items()}
-        labels = {label: np.array([1, 0, 1, 0, 0, 1]) if label == "label_QCD" else np.array([187, 3, 161, 160, 0, 170])}
-        data = {**parts, **jets, **labels}
-        types = {k: v.dtype if isinstance(v, np.ndarray) else ak.type(v).content for k, v in data.items()}
-        file.mktree("tree", types).extend(data)
-    return path
-
-
-def write_jetclass2(folder: Path) -> Path:
-    return write_jetclass(folder, "jet_label")
-
-
-def write_toptag(folder: Path) -> Path:
-    row = np.dtype([("index", "i8"), ("values_block_1", "i8", (2,)), ("values_block_0", "f4", (804,))])
-    table = np.zeros(len(COUNTS), dtype=row)
-    columns = cartesian()
-    for i, count in enumerate(COUNTS):
-        momenta = np.stack([ak.to_numpy(columns[name][i]) for name in ("energy", "px", "py", "pz")], axis=1)
-        table["values_block_0"][i, : 4 * count] = momenta.ravel()
-    table["values_block_0"][:, -4:] = 1e3  # the truth, not a constituent
-    table["values_block_1"] = [[0, 0], [1, 1], [0, 0], [0, 1], [2, 1], [0, 0]]
-    path = folder / "toptag.h5"
-    with h5py.File(path, "w") as file:
-        file.create_dataset("table/table", data=table)
-    return path
-
-
-WRITERS = {
-    "jetnae": write_jetnae,
-    "pfnano": write_pfnano,
-    "nanoaod-v15": write_nano_v15,
-    "jetclass": write_jetclass,
-    "jetclass2": write_jetclass2,
-    "toptag": write_toptag,
-}
+ALL = WRITERS | FEATURES_ONLY | EVENTS
 
 
 def test_every_layout_is_tested() -> None:
-    assert set(WRITERS) == set(LAYOUTS)
+    assert {name.split(" (")[0] for name in ALL} == set(LAYOUTS)
+
+
+def test_every_reader_is_tested(tmp_path: Path) -> None:
+    assert {container_of(write(tmp_path)) for write in WRITERS.values()} == set(READERS)
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -108,7 +36,8 @@ def test_every_layout_gives_the_same_jets(layout: str, tmp_path: Path) -> None:
     path = WRITERS[layout](tmp_path)
     jets = read_jets(path)
     expected = random_constituents(COUNTS)
-    assert (jets.layout, len(jets), jets.n_dropped) == (layout, len(COUNTS), 0)
+    assert (jets.layout, len(jets), jets.n_dropped) == (layout.split(" (", maxsplit=1)[0], len(COUNTS), 0)
+    assert jets.constituents is not None
     assert jets.n_constituents.tolist() == COUNTS
     for jet, other in zip(jets.constituents, expected, strict=True):
         mine, theirs = (np.sort(ak.to_numpy(each.pt)) for each in (jet, other))
@@ -120,23 +49,41 @@ def test_every_layout_gives_the_same_jets(layout: str, tmp_path: Path) -> None:
         jets.mass[np.array(COUNTS) > 2], ak.to_numpy(total.mass)[np.array(COUNTS) > 2], rtol=1e-3
     )
     with open_jets(path) as file:
-        assert (file.match.layout.name, file.n_events) == (layout, jets.n_events)
+        assert (file.match.layout.name, file.n_events) == (jets.layout, jets.n_events)
 
 
-@pytest.mark.parametrize("layout", WRITERS)
+@pytest.mark.parametrize("layout", FEATURES_ONLY)
+def test_jets_without_constituents_keep_their_momenta(layout: str, tmp_path: Path) -> None:
+    jets = read_jets(FEATURES_ONLY[layout](tmp_path))
+    total = ak.sum(random_constituents(COUNTS), axis=1)
+    assert (jets.layout, jets.constituents, jets.jets_per_event.tolist()) == (layout, None, [len(COUNTS)])
+    filled = np.array(COUNTS) > 2
+    np.testing.assert_allclose(jets.pt[filled], ak.to_numpy(total.pt)[filled], rtol=1e-5)
+    np.testing.assert_allclose(jets.eta[filled], ak.to_numpy(total.eta)[filled], rtol=1e-4)
+    np.testing.assert_allclose(jets.mass[filled], ak.to_numpy(total.mass)[filled], rtol=1e-3)
+    with pytest.raises(InputError, match="stored without constituents"):
+        _ = jets.n_constituents
+
+
+@pytest.mark.parametrize("layout", ALL)
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 100])
 def test_the_chunk_size_changes_nothing(layout: str, chunk_size: int, tmp_path: Path) -> None:
-    path = WRITERS[layout](tmp_path)
+    path = ALL[layout](tmp_path)
     whole = read_jets(path)
     chunks = list(iter_jets(path, ReadOptions(chunk_size=chunk_size)))
     assert all(chunk.n_events <= chunk_size for chunk in chunks)
     assert [chunk.first_event for chunk in chunks] == list(range(0, max(whole.n_events, 1), chunk_size))
-    joined = [jet for chunk in chunks for jet in ak.to_list(chunk.constituents)]
-    assert joined == ak.to_list(whole.constituents)
+    if whole.constituents is not None:
+        joined = [jet for chunk in chunks for jet in ak.to_list(chunk.constituents)]
+        assert joined == ak.to_list(whole.constituents)
+    assert np.concatenate([chunk.pt for chunk in chunks]).tolist() == whole.pt.tolist()
     assert np.concatenate([chunk.event_index for chunk in chunks]).tolist() == whole.event_index.tolist()
 
 
-@pytest.mark.parametrize("layout", ["jetclass", "jetclass2", "toptag"])
+@pytest.mark.parametrize(
+    "layout",
+    ["jetclass", "jetclass (Parquet)", "jetclass2", "toptag", "toptag (fixed)", "structured", "energyflow"],
+)
 def test_labels_are_zero_for_qcd(layout: str, tmp_path: Path) -> None:
     label = read_jets(WRITERS[layout](tmp_path)).label
     assert label is not None
@@ -218,8 +165,9 @@ def test_only_numbers_are_kept(events_root: Path) -> None:
         read_jets(path, keep=("jetnae_score",))
     with uproot.recreate(path) as file:
         file["events"] = {"text": ["a", "b"], "x": np.zeros(2)}
-    with uproot.open(path) as file:
-        assert not _is_numeric(file["events"]["text"].array(entry_stop=0))
+    with open_source(path) as source:
+        assert not source.is_numeric("events", "text")
+        assert source.is_numeric("events", "x")
 
 
 def test_an_empty_table_gives_one_empty_batch(tmp_path: Path) -> None:
@@ -260,9 +208,9 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, events_root: Path) -> None:
         h5["something"] = [1, 2]
     expected = {
         tmp_path / "missing.root": "No such file",
-        tmp_path / "text.root": "not a ROOT or HDF5 file",
+        tmp_path / "text.root": "expected a file of one of ROOT, HDF5, Parquet",
         tmp_path / "empty.root": "an empty file",
-        tmp_path / "other.root": "lacks PFCands_pt",
+        tmp_path / "other.root": "lacks FatJet_pt",
         tmp_path / "other.h5": "found something",
         tmp_path: "Is a directory",
     }
@@ -270,23 +218,25 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, events_root: Path) -> None:
         with pytest.raises(InputError, match=message):
             read_jets(path)
     with pytest.raises(InputError, match="choose one of jetnae, pfnano"):
+        read_jets(events_root, layout="tiptop")
+    with pytest.raises(InputError, match=r"'toptag' does not fit: found 'events'.*jetnae inspect"):
         read_jets(events_root, layout="toptag")
     with pytest.raises(InputError, match=r"no jet collection 'Muon'.*found Jet"):
         read_jets(events_root, collection="Muon")
-    with pytest.raises(InputError, match="no branch nothing"):
+    with pytest.raises(InputError, match="no column nothing to keep"):
         read_jets(events_root, keep=("nothing",))
     with pytest.raises(InputError, match="expected at least 1"):
         ReadOptions(chunk_size=0)
 
 
-@pytest.mark.parametrize("layout", ["jetnae", "toptag"])
+@pytest.mark.parametrize("layout", ["jetnae", "toptag", "jetclass (Parquet)", "energyflow"])
 def test_a_truncated_file_is_an_input_error(layout: str, tmp_path: Path) -> None:
     path = WRITERS[layout](tmp_path)
     size = path.stat().st_size
     for share in (0.05, 0.3, 0.6, 0.9, 0.99):
         cut = tmp_path / f"cut{path.suffix}"
         cut.write_bytes(path.read_bytes()[: int(share * size)])
-        with pytest.raises(InputError, match=r"cut\.(root|h5)"):
+        with pytest.raises(InputError, match=r"cut\."):
             read_jets(cut)
 
 
@@ -312,3 +262,169 @@ def test_pickled_attributes_are_never_opened(tmp_path: Path) -> None:
         file["table"].attrs["non_index_axes"] = hostile
     assert len(read_jets(path)) == len(COUNTS)
     assert not trap.exists()
+
+
+def test_pickled_attributes_of_a_fixed_frame_are_never_opened(tmp_path: Path) -> None:
+    import pickle
+
+    path = WRITERS["toptag (fixed)"](tmp_path)
+    trap = tmp_path / "trap"
+    with h5py.File(path, "a") as file:
+        for group in (file["df"], file["df/block0_values"], file["df/axis1"]):
+            group.attrs["name"] = np.bytes_(pickle.dumps(Hostile(trap), protocol=0))
+    assert len(read_jets(path)) == len(COUNTS)
+    assert not trap.exists()
+
+
+def test_archives_of_objects_are_refused(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    hostile = np.array([Hostile(trap)], dtype=object)
+    np.savez(tmp_path / "hostile.npz", X=hostile, y=np.zeros(1))
+    with pytest.raises(InputError, match="Python objects, which are never loaded"):
+        read_jets(tmp_path / "hostile.npz")
+    assert not trap.exists()
+
+
+def test_layouts_that_fit_equally_well_are_not_chosen_between(tmp_path: Path) -> None:
+    path = WRITERS["toptag"](tmp_path)
+    with h5py.File(path, "a") as file:
+        file["copy/table"] = file["table/table"][:]
+    with pytest.raises(InputError, match=r"toptag \('copy'\) and toptag \('table'\) fit equally well.*--layout"):
+        read_jets(path)
+    (tmp_path / "mine.toml").write_text(OWN_LAYOUT.replace('"*"', '"copy"'))
+    assert len(read_jets(path, layout=str(tmp_path / "mine.toml"))) == len(COUNTS)
+
+
+OWN_LAYOUT = """
+name = "mine"
+tree = "*"
+[[collections]]
+name = "jet"
+link = "padded"
+radius = 0.8
+[collections.constituents]
+energy = "floats@0:-4:4"
+px = "floats@1:-4:4"
+py = "floats@2:-4:4"
+pz = "floats@3:-4:4"
+"""
+
+
+def test_a_layout_of_ones_own_reads_like_a_known_one(tmp_path: Path) -> None:
+    path = WRITERS["toptag"](tmp_path)
+    (tmp_path / "mine.toml").write_text(OWN_LAYOUT)
+    mine, known = read_jets(path, layout=str(tmp_path / "mine.toml")), read_jets(path)
+    assert (mine.layout, mine.radius, mine.label) == ("mine", 0.8, None)
+    assert ak.to_list(mine.constituents) == ak.to_list(known.constituents)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('link = "padded"', 'link = "magic"', "collections.0.link"),
+        ("radius = 0.8", "radios = 0.8", "unknown key 'radios'"),
+        ('link = "padded"', 'link = "inline"', "the link 'inline' needs `jet_index`"),
+        ('tree = "*"', "", "missing tree"),
+    ],
+)
+def test_a_wrong_layout_file_is_one_line(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(OWN_LAYOUT.replace(old, new))
+    with pytest.raises(InputError, match=message) as error:
+        read_jets(WRITERS["toptag"](tmp_path), layout=str(tmp_path / "mine.toml"))
+    assert "\n" not in str(error.value)
+
+
+def test_references_to_objects_that_are_not_stored_are_an_error(tmp_path: Path) -> None:
+    path = write_delphes(tmp_path)
+    table = ak.from_parquet(path)
+    lost = ak.with_field(table["JetPUPPIAK8.Constituents"], table["JetPUPPIAK8.Constituents"].refs + 1000, "refs")
+    columns = {name: table[name] for name in table.fields} | {"JetAK8.Constituents": lost}
+    columns |= {f"JetAK8.{name}": table[f"JetPUPPIAK8.{name}"] for name in ("PT", "Eta", "Phi", "Mass")}
+    ak.to_parquet(ak.Array(columns), tmp_path / "both.parquet")
+    assert read_jets(tmp_path / "both.parquet").collection == "JetPUPPIAK8"
+    with pytest.raises(InputError, match=r"'JetAK8' refer to objects that are not stored \(0 % are\).*JetPUPPIAK8"):
+        read_jets(tmp_path / "both.parquet", collection="JetAK8")
+
+
+def test_labels_that_are_neither_background_nor_signal_are_an_error(tmp_path: Path) -> None:
+    path = write_toptag(tmp_path)
+    with h5py.File(path, "a") as file:
+        table = file["table/table"][:]
+        table["values_block_1"][2, 1] = 7
+        file["table/table"][...] = table
+    with pytest.raises(InputError, match="the label 7 in integers@-1, expected 0 or 1"):
+        read_jets(path)
+
+
+def test_momenta_in_mev_are_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = WRITERS["structured"](tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert len(read_jets(path)) == len(COUNTS)
+    assert not caplog.records
+    with h5py.File(path, "a") as file:
+        jets = file["jets"][:]
+        for name in ("pt", "mass"):
+            jets[name] *= 1000
+        file["jets"][...] = jets
+    with caplog.at_level(logging.WARNING):
+        median = np.median(read_jets(path).pt)
+    assert f"the median jet pT is {median:.0f} GeV, these look like MeV" in caplog.text
+
+
+@pytest.mark.parametrize("layout", ["jetclass", "jetclass (Parquet)", "jetnae", "structured"])
+def test_only_the_constituents_are_needed(layout: str, tmp_path: Path) -> None:
+    """Jets, labels and multiplicities are recomputed, or absent, where a file has none."""
+    path = WRITERS[layout](tmp_path)
+    whole = read_jets(path)
+    if path.suffix == ".root":
+        with uproot.open(path) as file:
+            name = file.keys()[0]
+            data = {k: v for k, v in file[name].arrays(how=dict).items() if k.startswith(("part", "Const"))}
+        with uproot.recreate(path) as file:
+            file.mktree(name.split(";")[0], {k: ak.type(v).content for k, v in data.items()}).extend(data)
+    elif path.suffix == ".parquet":
+        table = ak.from_parquet(path)
+        ak.to_parquet(table[[name for name in table.fields if name.startswith("part")]], path)
+    else:
+        with h5py.File(path, "a") as file:
+            del file["jets"]
+    bare = read_jets(path)
+    if layout == "jetnae":  # a jet that no constituent names leaves no trace there
+        whole = select(whole, whole.n_constituents > 0)
+    assert (bare.label, ak.to_list(bare.constituents)) == (None, ak.to_list(whole.constituents))
+    np.testing.assert_allclose(bare.pt, whole.pt, rtol=1e-5)
+    filled = bare.n_constituents > 2
+    np.testing.assert_allclose(bare.mass[filled], whole.mass[filled], rtol=1e-3)
+
+
+def test_columns_are_read_by_our_names_or_by_those_of_the_file(events_root: Path) -> None:
+    with uproot.open(events_root) as file:
+        pt = file["events"]["Jet_pt"].array()
+    path = rewritten(events_root, Jet_tau1=pt / 100, Jet_odd=pt * 2, met_pt=ak.Array(np.arange(7.0)))
+    assert not read_jets(path).columns
+    jets = read_jets(path, columns=("tau1", "Jet_odd", "met_pt", "pt", "event"))
+    np.testing.assert_allclose(jets.columns["tau1"], jets.pt / 100, rtol=1e-6)
+    np.testing.assert_allclose(jets.columns["Jet_odd"], jets.pt * 2, rtol=1e-6)
+    assert jets.events["met_pt"].tolist() == list(range(7))
+    with pytest.raises(InputError, match="lists of other lengths than the jets"):
+        read_jets(path, columns=("Constituent_pt",))
+
+
+def test_jets_are_found_in_events(tmp_path: Path) -> None:
+    """Each event here is one narrow spray: its one jet is the sum of everything."""
+    expected = ak.sum(random_constituents(COUNTS), axis=1)
+    for layout, write in EVENTS.items():
+        jets = concatenate(list(iter_jets(write(tmp_path), ReadOptions(radius=2.0, min_pt=20.0))))
+        which = jets.event_index
+        assert jets.layout == layout
+        assert which.tolist() == [i for i in range(len(COUNTS)) if expected.pt[i] > 20]
+        np.testing.assert_allclose(jets.pt, ak.to_numpy(expected.pt)[which], rtol=0.05)
+        assert jets.n_constituents.tolist() == [COUNTS[i] for i in which]
+
+
+def test_without_fastjet_the_extra_is_named(tmp_path: Path) -> None:
+    path = EVENTS["lhco"](tmp_path)
+    script = f"import sys; sys.modules['fastjet'] = None\nfrom jetnae.io import read_jets\nread_jets({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "MissingExtraError" in done.stderr
+    assert "pip install 'jetnae[cluster]'" in done.stderr

@@ -110,7 +110,7 @@ def test_jets_of_another_radius_are_flagged(radius: float | None, right: bool, s
 def test_the_sum_of_squared_pixels_is_that_of_the_image(events_root: Path, small_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(small_checkpoint)
     jets = read_jets(events_root)
-    images = jetnae.make_images(jets, checkpoint.image)
+    images = jetnae.make_images(jets, checkpoint.header.image)
     np.testing.assert_allclose(score_jets(jets, checkpoint).sum_sq, (images**2).sum(axis=(1, 2)), rtol=1e-5)
 
 

@@ -11,10 +11,10 @@ import correctionlib
 import numpy as np
 import pytest
 
-from jetnae.io.samples import by_model, join, read_sample
 from jetnae.io.scores import FORMAT_VERSION, read_scores, write_scores
 from jetnae.results import from_json
 from jetnae.roc import Roc
+from jetnae.samples import by_model, join, read_sample
 from jetnae.sculpting import Sculpting
 from tests.conftest import write_events
 from tests.test_cli import fails, jetnae
@@ -37,6 +37,7 @@ def write_scored(
         "mass": mass,
         "n_constituents": rng.poisson(50, n_jets),
         "score": score,
+        "status": np.zeros(n_jets, dtype=np.int32),
         "in_range": np.arange(n_jets) % 10 > 0,
         "sum_sq": rng.exponential(1, n_jets) - mass / 100,
     }
@@ -130,6 +131,17 @@ def test_labels_may_come_from_the_file(scored: Path) -> None:
         "roc", "--background", "data.scores.root", "--signal", "top.scores.h5", "--bootstrap", "10", cwd=scored
     )
     assert given.returncode == 0, given.stderr
+
+
+def test_jets_that_were_cut_away_are_left_out(events_root: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ("score", events_root, "--model", small_checkpoint, "--output")
+    assert jetnae(*arguments, "all.root", cwd=tmp_path).returncode == 0
+    assert jetnae(*arguments, "cut.root", "--select", "n_constituents > 6", cwd=tmp_path).returncode == 0
+    everything, cut = (read_sample(tmp_path / name, label=0, all_jets=True) for name in ("all.root", "cut.root"))
+    chosen = everything.column("n_constituents") > 6
+    assert 0 < len(cut) == chosen.sum() < len(everything)
+    np.testing.assert_array_equal(cut.column("score"), everything.column("score")[chosen])
+    assert any("cut away" in note for note in cut.notes)
 
 
 def test_weights_of_events_are_weights_of_their_jets(scored: Path) -> None:

@@ -72,7 +72,7 @@ def test_what_a_training_leaves_behind(config: RunConfig, tmp_path: Path) -> Non
     header = train(config, tmp_path / "run", device=CPU)
     loaded = load_checkpoint(tmp_path / "run" / "model.safetensors")
     assert loaded.header == header
-    assert (loaded.image, loaded.validity.pt) == (config.image, config.data.pt)
+    assert (loaded.spec, loaded.validity.pt) == (config.image, config.data.pt)
     assert header.training["config"]["train"]["seed"] == config.train.seed
     assert header.training["temperature_latent"] == pytest.approx(1.96)
     steps = history(tmp_path / "run")
@@ -87,11 +87,11 @@ def test_the_plain_autoencoder_takes_the_same_path(config: RunConfig, tmp_path: 
 
 
 def test_only_selected_background_jets_are_used(config: RunConfig) -> None:
-    data = load_training_data(config.data, config.image, seed=1)
+    data = load_training_data(config.data, config.spec, seed=1)
     assert (len(data.training), len(data.validation)) == (54, 6)
     with pytest.raises(InputError, match=r"60 jets pass the selection in qcd\.root, expected 61"):
-        load_training_data(replace(config.data, n_jets=61), config.image, seed=1)
-    everything = load_training_data(replace(config.data, n_jets=120, label=None), config.image, seed=1)
+        load_training_data(replace(config.data, n_jets=61), config.spec, seed=1)
+    everything = load_training_data(replace(config.data, n_jets=120, label=None), config.spec, seed=1)
     assert len(everything.training) + len(everything.validation) == 120
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from jetnae.cli import models, plot, roc, sample, score, sculpt, train, working_points
+from jetnae.cli import convert, inspect, models, plot, roc, sample, score, sculpt, train, working_points
 from jetnae.errors import JetnaeError
 from jetnae.version import __version__
 
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("score")(score.score)
+app.command("inspect")(inspect.inspect)
+app.command("convert")(convert.convert)
 app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)

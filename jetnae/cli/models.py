@@ -36,7 +36,7 @@ def _describe(header: Header) -> None:
         "name": f"{header.name}  ({header.sha256[:12]})",
         "model": f"{header.model}  {header.config}",
         "valid for": str(header.validity),
-        "image": str(header.image),
+        "input": str(header.spec),
         **{key: f"{value:.6g}" for key, value in summary.items()},
         **header.provenance,
     }

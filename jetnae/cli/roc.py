@@ -14,9 +14,9 @@ import typer
 from jetnae.cli.options import LOOK, TITLE, write_result
 
 if TYPE_CHECKING:
-    from jetnae.io.samples import Sample
     from jetnae.roc import Roc, RocCurve
     from jetnae.roc.result import OperatingPoint
+    from jetnae.samples import Sample
 
 BASELINES = ("mass", "n_constituents", "pt", "sum_sq")
 
@@ -54,8 +54,8 @@ def roc(
     import numpy as np
 
     from jetnae.files import refuse_existing, write_bytes
-    from jetnae.io.samples import BACKGROUND, SIGNAL, by_model, read_sample
     from jetnae.roc import RocOptions, compare, make_samples
+    from jetnae.samples import BACKGROUND, SIGNAL, by_model, read_sample
 
     inputs = [(path, None) for path in files or []] + [(path, SIGNAL) for path in signal]
     inputs += [(path, BACKGROUND) for path in background]

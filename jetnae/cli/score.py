@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from jetnae.cli import reading
+
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
-    from jetnae.scoring import ScoreSummary
+    from jetnae.scored import ScoreSummary
 
 SUFFIXES = (".root", ".h5")
 
 
 def score(
-    files: list[Path] = typer.Argument(..., help="ROOT or HDF5 files with jets and their constituents."),
+    files: list[Path] = typer.Argument(..., help="Files with jets: ROOT, HDF5, Parquet or NumPy archives."),
     model: str = typer.Option(
         "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
     ),
-    layout: str = typer.Option("", help="How the file names its branches; empty: detect it."),
-    collection: str = typer.Option("", help="Jet collection; empty: the first that resolves, large radius first."),
+    layout: reading.Layout = "",
+    collection: reading.Jets = "",
     output: Path | None = typer.Option(
         None, help="Output file, or folder for several inputs. Default: here, NAME.scores.root."
     ),
@@ -31,24 +33,41 @@ def score(
     decorrelate: Path | None = typer.Option(
         None, help="Map made by `jetnae sculpt --fit-decorrelation`; adds the column score_decorrelated."
     ),
-    chunk_size: int | None = typer.Option(None, min=1, help="Events read at once; default: as many as make 32 MB."),
+    select: reading.Select = [],  # noqa: B006  typer copies it
+    golden_json: reading.GoldenJson = None,
+    cross_section: reading.CrossSection = None,
+    luminosity: reading.Luminosity = None,
+    sum_of_weights: reading.SumOfWeights = None,
+    radius: reading.Radius = None,
+    min_jet_pt: reading.MinPt = None,
+    soft_drop: reading.SoftDrop = False,
+    chunk_size: reading.Chunk = None,
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, ..."),
     force: bool = typer.Option(False, "--force", help="Replace an existing output."),
 ) -> None:
     """Give every jet an anomaly score; larger is more anomalous.
 
-    Writes a tree `scores` with one entry per input event, in order, to be used as a friend of the input tree.
+    Writes a tree `scores` with one entry per input event, in order, to be used as a friend of the input tree. Jets that
+    are cut away keep their place, without a score.
     """
     from jetnae.checkpoint import load_model
     from jetnae.cli.options import find_device, progress_bar
     from jetnae.decorrelation import load_decorrelation
-    from jetnae.io import ReadOptions
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
     targets = _targets(files, output, force=force)
     checkpoint = load_model(model or DEFAULT_MODEL)
     decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
-    options = ReadOptions(layout or None, collection or None, chunk_size, tuple(keep))
+    options = reading.read_options(
+        layout=layout,
+        collection=collection,
+        chunk_size=chunk_size,
+        select=select,
+        golden_json=golden_json,
+        keep=keep,
+        normalization=reading.normalization(files, cross_section, luminosity, sum_of_weights),
+        clustering=(radius, min_jet_pt, soft_drop),
+    )
     found_device = find_device(device)
     command = shlex.join(["jetnae", *sys.argv[1:]])
     for path, target in targets.items():
@@ -82,9 +101,9 @@ def _targets(files: list[Path], output: Path | None, *, force: bool) -> dict[Pat
 
 
 def _suffix(path: Path) -> str:
-    from jetnae.io import READERS, reader_for
+    from jetnae.io import container_of
 
-    return ".h5" if reader_for(path) is READERS["hdf5"] else ".root"
+    return ".root" if container_of(path) == "ROOT" else ".h5"
 
 
 def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
@@ -106,6 +125,10 @@ def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
         del lines["dropped"]
     for name, value in lines.items():
         print(f"{name:>16}  {value}")
+    for line in reading.cut_flow_lines(summary.flow):
+        print(f"{'':>16}  {line}")
+    if reading.weight_warning(summary.weights):
+        print(f"{'weights':>16}  {reading.weight_warning(summary.weights)}")
     if 2 * summary.n_out_of_range > summary.n_jets:
         print(
             "warning: most jets are out of the model's range, their scores are not comparable: train a model for them"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from jetnae.decorrelation import Decorrelation
-    from jetnae.io.samples import Sample
+    from jetnae.samples import Sample
     from jetnae.sculpting import MassDependence, Sculpting, SculptOptions
     from jetnae.sculpting.result import WithFloor
 
@@ -55,7 +55,7 @@ def sculpt(
     from jetnae.cli.pseudo_bump import Wanted, hunt_pseudo_bumps
     from jetnae.decorrelation import save_decorrelation
     from jetnae.files import refuse_existing
-    from jetnae.io.samples import join, read_sample
+    from jetnae.samples import join, read_sample
     from jetnae.sculpting import Sculpting, SculptOptions
 
     wanted = Wanted(bump_range, bump_bins, bump_family, sqrt_s, toys) if bump_range else None

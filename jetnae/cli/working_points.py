@@ -13,8 +13,8 @@ from jetnae.cli.options import LOOK, TITLE, write_result
 from jetnae.cli.roc import bare_name
 
 if TYPE_CHECKING:
-    from jetnae.io.samples import Sample
     from jetnae.roc.working_points import Threshold, WorkingPoints
+    from jetnae.samples import Sample
 
 
 def working_points(
@@ -36,9 +36,9 @@ def working_points(
     passes when its score is larger than the threshold there.
     """
     from jetnae.files import refuse_existing, write_bytes
-    from jetnae.io.samples import join, read_sample
     from jetnae.roc.correction import to_correction
     from jetnae.roc.working_points import working_points as find
+    from jetnae.samples import join, read_sample
 
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
     edges = dict(_edges(each, sample) for each in bins)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from jetnae.errors import InputError
-from jetnae.io import hdf5, root
-from jetnae.io.assemble import JetFile
-from jetnae.io.layouts import LAYOUTS, Match
+from jetnae.io import hdf5, npz, parquet, root
+from jetnae.io.known import LAYOUTS
+from jetnae.io.matching import Match, choose, find_layouts
 from jetnae.io.options import ReadOptions
+from jetnae.io.stream import JetFile, jet_file
+from jetnae.io.sums import sum_of_weights
 from jetnae.jets import concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from jetnae.io.source import Source
     from jetnae.jets import Jets
 
 __all__ = [
@@ -25,40 +29,57 @@ __all__ = [
     "Match",
     "ReadOptions",
     "Reader",
+    "container_of",
+    "generated_weights",
     "iter_jets",
     "open_jets",
+    "open_source",
     "read_jets",
-    "reader_for",
 ]
 
 
 class Reader(Protocol):
-    """What a container's module offers: jets in chunks, at least one, in the order of the file."""
+    """What a container's module offers: an open file as a source of columns."""
 
-    def open_jets(self, path: Path, options: ReadOptions) -> AbstractContextManager[JetFile]: ...
-
-
-READERS: dict[str, Reader] = {"root": root, "hdf5": hdf5}
-_MAGIC = {b"root": "root", b"\x89HDF": "hdf5"}
+    def open_source(self, path: Path) -> AbstractContextManager[Source]: ...
 
 
-def reader_for(path: str | Path) -> Reader:
-    """The reader of a file, by its first bytes; raises `InputError` for anything that is not ROOT or HDF5."""
-    path = Path(path)
+READERS: dict[str, Reader] = {"ROOT": root, "HDF5": hdf5, "Parquet": parquet, "NumPy archive": npz}
+_MAGIC = {b"root": "ROOT", b"\x89HDF": "HDF5", b"PAR1": "Parquet", b"PK\x03\x04": "NumPy archive"}
+
+
+def container_of(path: str | Path) -> str:
+    """The kind of a file, by its first bytes; raises `InputError` for anything that no reader knows."""
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}, expected a ROOT or HDF5 file") from error
+        raise InputError(f"{path}: {error.strerror}, expected one of {', '.join(READERS)} files") from error
     if magic not in _MAGIC:
         found = "an empty file" if not magic else f"first bytes {magic!r}"
-        raise InputError(f"{path}: not a ROOT or HDF5 file ({found})")
-    return READERS[_MAGIC[magic]]
+        raise InputError(f"{path}: {found}, expected a file of one of {', '.join(READERS)}")
+    return _MAGIC[magic]
 
 
-def open_jets(path: str | Path, options: ReadOptions | None = None) -> AbstractContextManager[JetFile]:
+def open_source(path: str | Path) -> AbstractContextManager[Source]:
+    """Open a file as trees of columns; raises `InputError` when it cannot be read."""
+    return READERS[container_of(path)].open_source(Path(path))
+
+
+def generated_weights(path: str | Path) -> float:
+    """Sum of the generator weights of all events that a file was made from; raises `InputError` if it does not say."""
+    with open_source(path) as source:
+        return sum_of_weights(source, Path(path))
+
+
+@contextmanager
+def open_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[JetFile]:
     """Open a file of jets; raises `InputError` when it cannot be read or no layout fits."""
-    return reader_for(path).open_jets(Path(path), options or ReadOptions())
+    options = options or ReadOptions()
+    layouts = find_layouts(options.layout)
+    with open_source(path) as source:
+        match = choose(source, layouts, options.collection, str(path))
+        yield jet_file(source, match, options, Path(path))
 
 
 def iter_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[Jets]:
@@ -68,10 +89,16 @@ def iter_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[
 
 
 def read_jets(
-    path: str | Path, *, layout: str | None = None, collection: str | None = None, keep: tuple[str, ...] = ()
+    path: str | Path,
+    *,
+    layout: str | None = None,
+    collection: str | None = None,
+    keep: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
 ) -> Jets:
-    """Read all jets of a file into memory, with their constituents (GeV, rad).
+    """Read all jets of a file into memory, with their constituents where there are any (GeV, rad).
 
-    Raises `InputError` when the file cannot be read or no layout fits.
+    layout, collection, keep, columns : see `ReadOptions`. Raises `InputError` when the file cannot be read or no layout
+    fits.
     """
-    return concatenate(list(iter_jets(path, ReadOptions(layout, collection, keep=keep))))
+    return concatenate(list(iter_jets(path, ReadOptions(layout, collection, keep=keep, columns=columns))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,17 +11,17 @@ import awkward as ak
 import numpy as np
 
 from jetnae.errors import InputError, JetnaeError
-from jetnae.jets import FOUR_VECTOR, Jets, four_vectors, from_cartesian, sum_constituents
+from jetnae.jets import Jets, four_vectors, from_cartesian, sum_constituents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import numpy.typing as npt
-
-    from jetnae.io.layouts import Match
+    from jetnae.io.layouts import LabelRule
+    from jetnae.io.matching import Match
     from jetnae.jets import FloatArray, IntArray
 
+    Momenta = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 TARGET_BYTES = 32_000_000
 """Uncompressed size of one chunk when the user does not choose: small beside torch, large beside a basket."""
@@ -28,33 +29,54 @@ TARGET_BYTES = 32_000_000
 MIN_PT, MAX_PT = 1e-6, 1e8
 """GeV. No constituent is softer or harder; numbers beyond are broken ones, and a pixel could not hold them."""
 
+MASSES = {
+    11: 0.000511,
+    13: 0.105658,
+    211: 0.139570,
+    321: 0.493677,
+    130: 0.497611,
+    310: 0.497611,
+    2112: 0.939565,
+    2212: 0.938272,
+}
+"""GeV, of the particles that live long enough to be constituents, by |PDG number|; all others count as massless."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """The input rows of one chunk: how many, where they start, and the columns that pass through."""
+    """The input rows of one chunk: how many, where they start, and the columns that pass through.
+
+    `columns` has an entry per row; `extra` are columns asked for by name, of the events or of the jets.
+    """
 
     n_events: int
     first_event: int
     columns: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class JetFile:
-    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once."""
-
-    match: Match
-    n_events: int
-    identity: str
-    chunks: Iterator[Jets]
+    extra: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Constituents:
     """Flat constituents in jet order: (pt, eta, phi, mass) each (n,), `counts` (n_jets,) of them per jet."""
 
-    momenta: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+    momenta: Momenta
     counts: IntArray
     n_dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """The jets of one chunk as the links found them.
+
+    `n_jets` (n_events,) per row; `constituents` None where the file has none; `jets`, `features` flat columns in
+    the unit of the file, `jets` empty where they are to be summed from the constituents; `label` as in the file.
+    """
+
+    n_jets: IntArray
+    constituents: Constituents | None
+    jets: Mapping[str, FloatArray]
+    features: Mapping[str, FloatArray]
+    label: Any = None
 
 
 @contextmanager
@@ -71,6 +93,13 @@ def reading(path: Path, container: str) -> Iterator[None]:
         ) from error
 
 
+def identity_of(path: Path) -> str:
+    """A stand-in for a file uuid, which only ROOT files have: a hash of the size and the first megabyte."""
+    with path.open("rb") as file:
+        head = file.read(1_000_000)
+    return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
+
+
 def ranges(n_events: int, chunk_size: int) -> Iterator[tuple[int, int]]:
     """First row and end of each chunk, in order; no rows make one empty chunk."""
     for start in range(0, max(n_events, 1), chunk_size):
@@ -85,67 +114,125 @@ def fitting(path: Path, match: Match) -> Iterator[None]:
     except (ValueError, IndexError) as error:
         raise InputError(
             f"{path}: the columns of the layout '{match.layout.name}' do not fit together "
-            f"({str(error).strip().splitlines()[0][:120]}): choose another --layout, or produce the file again"
+            f"({str(error).strip().splitlines()[0][:120]}): choose another --layout, look with `jetnae inspect`, "
+            "or produce the file again"
         ) from error
 
 
-def momenta(columns: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """(pt, eta, phi, mass) from either naming of four-vectors, times the `weight` where there is one."""
+def momenta(columns: Mapping[str, FloatArray]) -> Momenta:
+    """(pt, eta, phi, mass) from any naming of four-vectors, times the `weight` where there is one."""
     if "px" in columns:
         pt, eta, phi, mass = from_cartesian(*(columns[name] for name in ("px", "py", "pz", "energy")))
+    elif "rapidity" in columns:
+        pt, eta, phi, mass = _from_rapidity(columns)
     else:
-        pt, eta, phi, mass = (columns[name] for name in FOUR_VECTOR)
+        pt, eta, phi = (columns[name] for name in ("pt", "eta", "phi"))
+        mass = columns["mass"] if "mass" in columns else np.zeros_like(pt)
     if "weight" in columns:
         pt, mass = pt * columns["weight"], mass * columns["weight"]
     return pt, eta, phi, mass
 
 
-def build_jets(
-    constituents: Constituents,
-    rows: Rows,
-    match: Match,
-    event_index: IntArray,
-    *,
-    jets: Mapping[str, FloatArray],
-    label: npt.NDArray[Any] | None,
-) -> Jets:
+def _from_rapidity(columns: Mapping[str, FloatArray]) -> Momenta:
+    """pT sinh(eta) = m_T sinh(y), with the masses of the particles."""
+    pt, rapidity, phi, pid = (np.asarray(columns[name], dtype=np.float64) for name in ("pt", "rapidity", "phi", "pid"))
+    mass = np.zeros_like(pt)
+    for number, value in MASSES.items():
+        mass[np.abs(pid) == number] = value
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        eta = np.where(pt > 0, np.arcsinh(np.hypot(1.0, mass / pt) * np.sinh(rapidity)), 0.0)
+    return pt, eta, phi, mass
+
+
+def build_jets(found: Found, rows: Rows, match: Match) -> Jets:
     """Assemble a batch: drop what is not finite, take or recompute the jets' four-vectors, apply the label rule."""
-    kept, n_bad = _drop_bad(constituents)
-    ragged = ak.unflatten(four_vectors(*kept.momenta), kept.counts)
-    pt, eta, phi, mass = _jet_vectors(jets) if jets else sum_constituents(ragged)
-    rule = match.collection.label
-    if rule is not None and label is not None:
-        low, high = rule.background
-        label = np.where((label >= low) & (label <= high), 0, 1).astype(np.int32)
+    scale = 1e-3 if match.layout.unit == "MeV" else 1.0
+    kept, n_dropped = None, 0
+    if found.constituents is not None:
+        kept, n_dropped = drop_bad(_scaled(found.constituents, scale))
+    ragged = None if kept is None else ak.unflatten(four_vectors(*kept.momenta), kept.counts)
+    pt, eta, phi, mass = _jet_vectors(found.jets, scale) if found.jets else sum_constituents(ragged)
+    extra, events = _split_extra(rows, found.n_jets)
     return Jets(
         constituents=ragged,
         pt=pt,
         eta=eta,
         phi=phi,
         mass=mass,
-        event_index=event_index,
+        event_index=np.repeat(np.arange(rows.first_event, rows.first_event + rows.n_events), found.n_jets),
         n_events=rows.n_events,
         first_event=rows.first_event,
-        label=label,
-        events=rows.columns,
-        n_dropped=constituents.n_dropped + n_bad,
+        label=None if found.label is None else _labels(found.label, match.collection.label),
+        columns={**_scaled_features(found.features, scale), **extra},
+        events={**rows.columns, **events},
+        n_dropped=n_dropped + (0 if found.constituents is None else found.constituents.n_dropped),
         collection=match.collection.name,
         radius=match.collection.radius,
         layout=match.layout.name,
     )
 
 
-def _jet_vectors(jets: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    pt, eta, phi = (np.asarray(jets[name], dtype=np.float64) for name in ("pt", "eta", "phi"))
+def _scaled(constituents: Constituents, scale: float) -> Constituents:
+    if scale == 1.0:
+        return constituents
+    pt, eta, phi, mass = constituents.momenta
+    return Constituents((pt * scale, eta, phi, mass * scale), constituents.counts, constituents.n_dropped)
+
+
+def _scaled_features(features: Mapping[str, FloatArray], scale: float) -> dict[str, FloatArray]:
+    """Features as numbers of double precision; of those the file has, only the mass has a unit."""
+    columns = {name: np.asarray(column, dtype=np.float64) for name, column in features.items()}
+    return {name: column * scale if name == "sd_mass" else column for name, column in columns.items()}
+
+
+def _split_extra(rows: Rows, n_jets: IntArray) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns asked for by name: those with one list per row, as long as the jets', are columns of the jets."""
+    jets, events = {}, {}
+    for name, column in rows.extra.items():
+        if column.ndim == 1:
+            events[name] = column
+            continue
+        if not np.array_equal(ak.num(column, axis=1), n_jets):
+            raise ValueError(f"{name} has lists of other lengths than the jets, it is of something else")
+        jets[name] = ak.to_numpy(ak.flatten(column, axis=1))
+    return jets, events
+
+
+def _labels(values: Any, rule: LabelRule | None) -> IntArray:
+    """0 for background, 1 for signal; raises `ValueError` for what is neither."""
+    if rule is None:
+        raise ValueError("labels without a rule that reads them")
+    values = np.asarray(values)
+    background = (values >= rule.background[0]) & (values <= rule.background[1])
+    if rule.signal is not None:
+        signal = (values >= rule.signal[0]) & (values <= rule.signal[1])
+        if not (background | signal).all():
+            odd = values[~(background | signal)][0]
+            raise ValueError(
+                f"the label {odd:g} in {rule.name}, expected {_text(rule.background)} or {_text(rule.signal)}"
+            )
+    return np.where(background, 0, 1).astype(np.int32)
+
+
+def _text(ends: tuple[int, int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _jet_vectors(jets: Mapping[str, FloatArray], scale: float) -> Momenta:
+    if "px" in jets:
+        pt, eta, phi, mass = from_cartesian(*(jets[name] for name in ("px", "py", "pz", "energy")))
+        return pt * scale, eta, phi, mass * scale
+    pt, eta = (np.asarray(jets[name], dtype=np.float64) for name in ("pt", "eta"))
+    phi = np.asarray(jets["phi"], dtype=np.float64) if "phi" in jets else np.zeros_like(pt)
     if "mass" in jets:
-        return pt, eta, phi, np.asarray(jets["mass"], dtype=np.float64)
+        return pt * scale, eta, phi, np.asarray(jets["mass"], dtype=np.float64) * scale
     energy = np.asarray(jets["energy"], dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mass = np.sqrt(np.maximum(energy**2 - (pt * np.cosh(eta)) ** 2, 0.0))
-    return pt, eta, phi, mass
+    return pt * scale, eta, phi, mass * scale
 
 
-def _drop_bad(constituents: Constituents) -> tuple[Constituents, int]:
+def drop_bad(constituents: Constituents) -> tuple[Constituents, int]:
     """Leave out empty slots (pt = 0, silently) and ones that are not finite, negative or absurd (counted)."""
     pt = constituents.momenta[0]
     good = ((pt >= MIN_PT) & (pt <= MAX_PT)) | (pt == 0)  # false for NaN

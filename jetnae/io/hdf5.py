@@ -1,120 +1,177 @@
-"""HDF5 tables to chunks of `Jets`, streaming. Pickled attributes that pandas leaves behind are never touched."""
+"""HDF5 files as a source of columns. Pickled attributes that pandas leaves behind are never touched."""
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import awkward as ak
 import h5py
 import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with h5py
 import numpy as np
 
-from jetnae.errors import InputError
-from jetnae.io.assemble import (
-    TARGET_BYTES,
-    Constituents,
-    JetFile,
-    Rows,
-    build_jets,
-    fitting,
-    momenta,
-    ranges,
-    reading,
-)
-from jetnae.io.layouts import LAYOUTS, Match, find_layout, match_layout
+from jetnae.io.assemble import identity_of, ranges, reading
+from jetnae.io.columns import fits_width, pick, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from jetnae.io.options import ReadOptions
-    from jetnae.jets import Jets
+    from jetnae.io.source import Data
 
-TRUTH_COLUMNS = 4
-"""The reference table ends its floats with truthE, truthPX, truthPY, truthPZ."""
+FLOATS, INTEGERS = "floats", "integers"
+"""What a pandas table is read as: one matrix of its floats and one of its integers, whatever blocks it has."""
+
+JAGGED = "jetnae_jagged"
+"""Attribute of a group whose datasets `A_x` are flat lists, with their lengths per row in `nA`, as a tree has them."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Where a column lies: a dataset, a field of it (""), and the dataset with its list lengths (None)."""
+
+    dataset: Any
+    field: str = ""
+    lengths: Any = None
+
+    @property
+    def dtype(self) -> Any:
+        return self.dataset.dtype[self.field] if self.field else self.dataset.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row of the dataset."""
+        return (*self.dataset.shape[1:], *(self.dtype.shape if self.field else ()))
 
 
 @contextmanager
-def open_jets(path: Path, options: ReadOptions) -> Iterator[JetFile]:
-    """Open an HDF5 file for reading its jets once, in chunks of rows; raises `InputError` if no layout fits."""
+def open_source(path: Path) -> Iterator[Hdf5Source]:
+    """Open an HDF5 file; raises `InputError` when it is none or is damaged."""
     with reading(path, "HDF5"):
         file = h5py.File(path, "r")
     with file:
         with reading(path, "HDF5"):
-            found = _match(file, path, options)
-            table = file[found.layout.tree]
-        if options.keep:
-            raise InputError(f"{path}: the layout '{found.layout.name}' has no columns to keep")
-        yield JetFile(
-            found, len(table), _identity(path), _chunks(table, found, path=path, chunk_size=options.chunk_size)
-        )
+            source = Hdf5Source(file, path)
+        yield source
 
 
-def _chunks(table: Any, found: Match, *, path: Path, chunk_size: int | None) -> Iterator[Jets]:
-    """The jets in order; an empty table gives one empty chunk."""
-    step = chunk_size or max(TARGET_BYTES // table.dtype.itemsize, 1)
-    for start, stop in ranges(len(table), step):
-        with reading(path, "HDF5"):
-            data = table[start:stop]
-        with fitting(path, found):
-            jets = _padded(data, Rows(stop - start, start, {}), found)
-        yield jets
+class Hdf5Source:
+    """The groups of an HDF5 file with datasets as columns; a pandas table has the columns `floats` and `integers`."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._path = path
+        self._columns = {name: found for name, found in _groups(file) if found}
+        self.trees = {name: _n_rows(found) for name, found in self._columns.items()}
+        self.identity = identity_of(path)
+
+    def columns(self, tree: str) -> Collection[str]:
+        """The datasets of a group."""
+        return self._columns[tree]
+
+    def has(self, tree: str, column: str) -> bool:
+        """Whether a group has a dataset, and in it the field, position or slice."""
+        name, part = split(column)
+        found = self._columns[tree].get(name)
+        if found is None or not part:
+            return found is not None
+        if part.lstrip("-")[:1].isdigit() or ":" in part:
+            return bool(found.shape) and fits_width(found.shape[-1], part)
+        return part in (found.dtype.names or ())
+
+    def is_numeric(self, tree: str, column: str) -> bool:
+        """Whether a column holds a number, or one list of numbers, per row."""
+        name, part = split(column)
+        found = self._columns[tree][name]
+        dtype = found.dtype[part] if part in (found.dtype.names or ()) else found.dtype
+        return dtype.kind in "biuf" and len(found.shape) <= 1
+
+    def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
+        """How many rows of these columns fill so many bytes, at least one."""
+        size = 0.0
+        for name in {split(column)[0] for column in columns}:
+            found = self._columns[tree][name]
+            per_row = len(found.dataset) / max(len(found.lengths), 1) if found.lengths is not None else 1.0
+            size += per_row * found.dataset.dtype.itemsize * float(np.prod(found.dataset.shape[1:], dtype=float))
+        return max(int(n_bytes / max(size, 1.0)), 1)
+
+    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; a group without rows gives one chunk."""
+        found = {name: self._columns[tree][name] for name in {split(column)[0] for column in columns}}
+        position: dict[str, int] = {}
+        for start, stop in ranges(self.trees[tree], step):
+            with reading(self._path, "HDF5"):
+                data = _read(found, position, start, stop)
+                picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
+            yield start, stop, picked
 
 
-def _identity(path: Path) -> str:
-    """A stand-in for a file uuid, which HDF5 lacks: a hash of the size and the first megabyte."""
-    with path.open("rb") as file:
-        head = file.read(1_000_000)
-    return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
+def _read(found: Mapping[str, _Column], position: dict[str, int], start: int, stop: int) -> Data:
+    """The rows of each column; every dataset is read once, though several columns may be fields of it."""
+    read: dict[str, Any] = {}
+    data: Data = {}
+    for name, column in found.items():
+        key = column.dataset.name
+        if key not in read:
+            if column.lengths is None:
+                read[key] = column.dataset[start:stop]
+            else:
+                lengths = column.lengths[start:stop].astype(np.int64)
+                first = position.get(key, 0)
+                position[key] = first + int(lengths.sum())
+                read[key] = ak.unflatten(column.dataset[first : position[key]], lengths)
+        data[name] = read[key][column.field] if column.field else read[key]
+    return data
 
 
-def _match(file: Any, path: Path, options: ReadOptions) -> Match:
-    names: dict[str, set[str]] = {}
-    candidates = [layout for layout in LAYOUTS.values() if layout.container == "hdf5"]
-    if options.layout is not None:
-        candidates = [find_layout(options.layout, "hdf5")]
-    for layout in candidates:
-        table = file.get(layout.tree)
-        if isinstance(table, h5py.Dataset):
-            names[layout.tree] = _column_names(table)
-    if not names:
-        names.update({str(key): set() for key in file})
-    return match_layout(names, candidates, options.collection, path=str(path))
+def _n_rows(columns: Mapping[str, _Column]) -> int:
+    return max(len(column.dataset if column.lengths is None else column.lengths) for column in columns.values())
 
 
-def _column_names(table: Any) -> set[str]:
-    """The columns a pandas table must hold, judged by the widths of its blocks, not by pickled metadata."""
-    floats, integers = _blocks(table.dtype)
-    names = {"E", "PX", "PY", "PZ"} if floats else set()
-    return names | ({"is_signal_new"} if integers else set())
+def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:
+    """The root group ("") and those below it, down to two levels; what pandas wrote is one table each."""
+    waiting = [("", file, 0)]
+    while waiting:
+        path, group, depth = waiting.pop(0)
+        table = _pandas(group)
+        yield path, table if table is not None else _datasets(group)
+        if table is None and depth < 2:
+            below = [(name, group.get(name)) for name in group if group.get(name, getclass=True) is h5py.Group]
+            waiting += [(f"{path}/{name}".lstrip("/"), each, depth + 1) for name, each in below]
 
 
-def _blocks(dtype: Any) -> tuple[str, str]:
-    """The names of the block with the four-vectors and of the one with the labels; "" where there is none."""
-    floats = integers = ""
-    for name in dtype.names or ():
-        kind, shape = dtype[name].base.kind, dtype[name].shape
-        if kind == "f" and len(shape) == 1 and shape[0] >= 4 and shape[0] % 4 == 0:
-            floats = name
-        elif kind in "iu" and len(shape) == 1:
-            integers = name
-    return floats, integers
+def _datasets(group: Any) -> dict[str, _Column]:
+    """The datasets of a group that have rows; those of a jagged group with the lengths of their lists."""
+    found = {name: group[name] for name in group if group.get(name, getclass=True) is h5py.Dataset}
+    found = {name: dataset for name, dataset in found.items() if dataset.shape}
+    if JAGGED not in group.attrs:
+        return {name: _Column(dataset) for name, dataset in found.items()}
+    return {name: _Column(each, lengths=found.get(f"n{name.partition('_')[0]}")) for name, each in found.items()}
 
 
-def _padded(data: Any, rows: Rows, found: Match) -> Jets:
-    floats, integers = _blocks(data.dtype)
-    values = data[floats]
-    n_slots = (values.shape[1] - TRUTH_COLUMNS) // 4
-    values = values[:, : 4 * n_slots].reshape(len(values), n_slots, 4)
-    used = values[..., 0] != 0  # NaN counts as used, so that it is reported and not passed over
-    energy, px, py, pz = (values[..., i][used] for i in range(4))
-    columns = {"px": px, "py": py, "pz": pz, "energy": energy}
-    return build_jets(
-        Constituents(momenta(columns), np.count_nonzero(used, axis=1)),
-        rows,
-        found,
-        np.arange(rows.first_event, rows.first_event + rows.n_events),
-        jets={},
-        label=data[integers][:, -1] if integers else None,
-    )
+def _pandas(group: Any) -> dict[str, _Column] | None:
+    """The float and the integer block of a pandas table (a compound `table`) or fixed frame, None for anything else.
+
+    The blocks are told apart by their types: their number and order follow those, and what pandas says of them is
+    pickled. Two blocks of floats would make the columns ambiguous, the wider one is taken.
+    """
+    table = group.get("table")
+    blocks: list[_Column] = []
+    if isinstance(table, h5py.Dataset) and table.dtype.names:
+        names = [name for name in table.dtype.names if name.startswith("values_block_")]
+        blocks = [_Column(table, name) for name in names if table.dtype[name].shape]
+    else:
+        names = [name for name in group if name.startswith("block") and name.endswith("_values")]
+        blocks = [_Column(group[name]) for name in names if len(group[name].shape) == 2]
+    if not blocks:
+        return None
+    found = {}
+    for key, kinds in ((FLOATS, "f"), (INTEGERS, "iu")):
+        fitting = [(each.shape[-1], each) for each in blocks if _kind(each) in kinds]
+        if fitting:
+            found[key] = max(fitting, key=lambda pair: pair[0])[1]
+    return found
+
+
+def _kind(column: _Column) -> str:
+    return str(column.dtype.base.kind)

@@ -1,253 +1,117 @@
-"""Named layouts: where a file keeps its jets, and how the constituents are tied to them. Data, not code."""
+"""Layouts: where a file keeps its jets, and how the constituents are tied to them. Data, not code."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from jetnae.config import parse, read_toml
 from jetnae.errors import InputError
-from jetnae.jets import WEIGHT
 
-Link = Literal["inline", "index_table", "padded", "per_row"]
+Link = Literal["inline", "index_table", "tref", "element_link", "per_row", "padded", "cluster", "none"]
 """How constituents are tied to jets.
 
-inline      : one constituent list per event, each entry naming its jet (`jet_index`).
-index_table : a table per event pairs jets (`jet_index`) with entries of a shared list (`constituent_index`).
-per_row     : one row is one jet, with its own list of constituents.
-padded      : one row is one jet, with a fixed number of slots filled up with zeros.
+inline       : one constituent list per event, each entry naming its jet (`jet_index`).
+index_table  : a table per event pairs jets (`jet_index`) with entries of a shared list (`constituent_index`).
+tref         : each jet lists unique numbers (`constituent_index`) of stored `objects`, as Delphes does.
+element_link : each jet lists positions (`constituent_index`) in a shared list, as ATLAS does.
+per_row      : one row is one jet, with its own list of constituents.
+padded       : one row is one jet, with a fixed number of slots filled up with zeros.
+cluster      : one row is one event, with a list of constituents or padded slots; FastJet finds the jets.
+none         : the jets are stored without constituents.
 """
 
 
 @dataclass(frozen=True)
 class LabelRule:
-    """A jet is background (label 0) where column `name` lies in `background` (both ends included), else signal."""
+    """A jet is background (label 0) where column `name` lies in `background`, signal (1) where it lies in `signal`.
+
+    Both are ranges with both ends included; without `signal` everything else is signal. A `required` label tells a
+    layout from others: a file without it has another.
+    """
 
     name: str
     background: tuple[int, int] = (0, 0)
+    signal: tuple[int, int] | None = (1, 1)
+    required: bool = False
 
 
 @dataclass(frozen=True)
 class Collection:
-    """One jet collection of a layout; every value is a branch, or a dataset, of the file.
+    """One jet collection of a layout; every value is a column of the file.
 
-    `constituents` names {pt, eta, phi, mass} or {px, py, pz, energy}, optionally a multiplicative `weight`
-    (a PUPPI weight, say). `jets` names {pt, eta, phi} and mass or energy; empty means: sum the constituents.
-    `radius` is that of the jets, None where the files differ.
+    A column is the name of a branch or a dataset, with `@` and a field, a position or a slice of its last axis where
+    it holds more than one number: `Jet.Tau[5]@0`, `JetsAK8@fP.fX`, `values@0:2100:3`.
+
+    `constituents` names {pt, eta, phi} with or without mass, {px, py, pz, energy}, {pt, rapidity, phi, pid}, or
+    {ptrel, etarel, phirel} relative to the jet; optionally a multiplicative `weight` (a PUPPI weight, say) and a
+    `mask` of the used slots. `objects` names them per kind of object, with the unique number `id`, where there are
+    several kinds. `jets` names {pt, eta, phi} and mass or energy, or {px, py, pz, energy}; where they are absent the
+    constituents are summed. `features` maps names of `jetnae.features` to columns. `radius` is that of the jets, None
+    where the files differ; clustering starts from it.
     """
 
     name: str
     link: Link
-    constituents: Mapping[str, str]
+    constituents: Mapping[str, str] = field(default_factory=dict)
+    objects: tuple[Mapping[str, str], ...] = ()
     jets: Mapping[str, str] = field(default_factory=dict)
     jet_index: str = ""
     constituent_index: str = ""
     label: LabelRule | None = None
     radius: float | None = None
+    features: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        needs = {
+            "constituents": self.link not in {"none", "tref"},
+            "objects": self.link == "tref",
+            "jets": self.link in {"none", "tref", "element_link", "index_table"},
+            "jet_index": self.link in {"inline", "index_table"},
+            "constituent_index": self.link in {"index_table", "tref", "element_link"},
+        }
+        for name, needed in needs.items():
+            if needed and not getattr(self, name):
+                raise InputError(f"collection '{self.name}': the link '{self.link}' needs `{name}`")
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The names that must be in the file for this collection to resolve."""
+        """The columns that must be in the file for this collection to resolve; for `objects`, one kind at least."""
         links = tuple(name for name in (self.jet_index, self.constituent_index) if name)
-        return (*self.constituents.values(), *self.jets.values(), *links)
+        jets = () if self.jets_optional else tuple(self.jets.values())
+        label = (self.label.name,) if self.label is not None and self.label.required else ()
+        return (*self.constituents.values(), *jets, *links, *label)
+
+    @property
+    def jets_optional(self) -> bool:
+        """Whether the jets' four-vectors can be recomputed from the constituents."""
+        return self.link in {"inline", "per_row", "padded", "cluster"} and "ptrel" not in self.constituents
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A naming that jet files come in: its tree or dataset, and its collections, large radius first.
+    """A naming that jet files come in: its tree or group, and its collections, large radius first.
 
-    `optional` maps our event columns (run, luminosityBlock, event, weight, ...) to names in the file.
+    `tree` is the name, with or without folders; "*" for any, as in files that hold nothing else. `events` maps our
+    event columns (run, luminosityBlock, event, weight, process, met_pt, met_phi) to columns of the file; of several
+    the first that is there. `unit` is that of the momenta.
     """
 
     name: str
-    container: Literal["root", "hdf5"]
     tree: str
     collections: tuple[Collection, ...]
-    optional: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    unit: Literal["GeV", "MeV"] = "GeV"
+
+    def __post_init__(self) -> None:
+        if not self.collections:
+            raise InputError(f"layout '{self.name}': no collections, expected at least one")
 
 
-def _cms(prefix: str, names: str = "pt eta phi mass") -> dict[str, str]:
-    return {name: f"{prefix}_{name}" for name in names.split()}
+def read_layout(path: str) -> Layout:
+    """A layout of one's own from a TOML file with the fields of `Layout` and `Collection`.
 
-
-_EVENT_ID = {name: name for name in ("run", "luminosityBlock", "event")}
-_NANO = {**_EVENT_ID, WEIGHT: "genWeight"}
-_PF = _cms("PFCands")
-_JETCLASS = Collection(
-    name="jet",
-    link="per_row",
-    constituents=_cms("part", "px py pz energy"),
-    jets=_cms("jet", "pt eta phi energy"),
-    radius=0.8,
-)
-
-
-def _jetclass(label: LabelRule) -> Collection:
-    return replace(_JETCLASS, label=label)
-
-
-_ALL = (
-    Layout(
-        name="jetnae",
-        container="root",
-        tree="events",
-        collections=(
-            Collection(
-                name="Jet",
-                link="inline",
-                constituents=_cms("Constituent"),
-                jets=_cms("Jet"),
-                jet_index="Constituent_jetIdx",
-                label=LabelRule("Jet_label"),
-            ),
-        ),
-        optional={**_EVENT_ID, WEIGHT: "weight", "process": "process"},
-    ),
-    Layout(
-        name="pfnano",
-        container="root",
-        tree="Events",
-        collections=(
-            # The weighted sum of the candidates of a fat (PUPPI) jet is its raw pt; small-R jets of UL PFNano
-            # are CHS jets, whose candidates enter with weight one.
-            Collection(
-                name="FatJet",
-                link="index_table",
-                constituents={**_PF, "weight": "PFCands_puppiWeight"},
-                jets=_cms("FatJet"),
-                jet_index="FatJetPFCands_jetIdx",
-                constituent_index="FatJetPFCands_pFCandsIdx",
-                radius=0.8,
-            ),
-            Collection(
-                name="Jet",
-                link="index_table",
-                constituents=_PF,
-                jets=_cms("Jet"),
-                jet_index="JetPFCands_jetIdx",
-                constituent_index="JetPFCands_pFCandsIdx",
-                radius=0.4,
-            ),
-        ),
-        optional=_NANO,
-    ),
-    Layout(
-        name="nanoaod-v15",
-        container="root",
-        tree="Events",
-        collections=(
-            # Candidates are stored with their PUPPI weight already applied.
-            Collection(
-                name="FatJet",
-                link="index_table",
-                constituents=_cms("PFCand"),
-                jets=_cms("FatJet"),
-                jet_index="FatJetPFCand_jetIdx",
-                constituent_index="FatJetPFCand_pfCandIdx",
-                radius=0.8,
-            ),
-        ),
-        optional=_NANO,
-    ),
-    # JetClass-II before JetClass: their names are the same but for the label. Of the 188 classes of
-    # JetClass-II the last 27, 161 to 187, are QCD (arXiv:2405.12972).
-    Layout("jetclass2", "root", "tree", (_jetclass(LabelRule("jet_label", (161, 187))),)),
-    Layout("jetclass", "root", "tree", (_jetclass(LabelRule("label_QCD", (1, 1))),)),
-    Layout(
-        name="toptag",
-        container="hdf5",
-        tree="table/table",
-        collections=(
-            Collection(
-                name="jet",
-                link="padded",
-                constituents={"px": "PX", "py": "PY", "pz": "PZ", "energy": "E"},
-                label=LabelRule("is_signal_new"),
-                radius=0.8,
-            ),
-        ),
-    ),
-)
-
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _ALL}
-
-
-@dataclass(frozen=True)
-class Match:
-    """A layout and the collection of it that a file is read with."""
-
-    layout: Layout
-    collection: Collection
-
-
-def find_layout(name: str, container: str) -> Layout:
-    """The layout called `name`; raises `InputError` listing the layouts of this container."""
-    known = [layout.name for layout in LAYOUTS.values() if layout.container == container]
-    if name not in known:
-        raise InputError(f"no layout '{name}' for {container} files: choose one of {', '.join(known)}")
-    return LAYOUTS[name]
-
-
-def match_layout(
-    names: Mapping[str, set[str]], candidates: Sequence[Layout], collection: str | None, *, path: str
-) -> Match:
-    """Choose the first layout, and in it the first collection, whose names are all in the file.
-
-    `names` holds the branch names of each tree of the file. A layout whose label is also there goes before one
-    without. Raises `InputError` that says which layouts were tried and what the nearest lacks.
+    Raises `InputError` for a file that is not TOML, and for unknown, missing or contradicting keys.
     """
-    matches = [
-        (not _has_label(names, layout, option), order, Match(layout, option))
-        for order, layout in enumerate(candidates)
-        for option in layout.collections
-        if not _missing(names, layout, option)
-    ]
-    if collection is not None:
-        wanted = [match for match in matches if match[2].collection.name == collection]
-        if matches and not wanted:
-            found = sorted({match[2].collection.name for match in matches})
-            raise InputError(
-                f"{path}: no jet collection '{collection}' with constituents, found {', '.join(found)}: "
-                "choose one of these with --collection"
-            )
-        matches = wanted
-    if not matches:
-        raise InputError(_explain(names, candidates, path))
-    return min(matches, key=lambda match: match[:2])[2]
-
-
-def _missing(names: Mapping[str, set[str]], layout: Layout, collection: Collection) -> list[str]:
-    present = names.get(layout.tree, set())
-    return [name for name in collection.required if name not in present]
-
-
-def _has_label(names: Mapping[str, set[str]], layout: Layout, collection: Collection) -> bool:
-    return collection.label is None or collection.label.name in names.get(layout.tree, set())
-
-
-def _explain(names: Mapping[str, set[str]], candidates: Sequence[Layout], path: str) -> str:
-    options = [(layout, option) for layout in candidates for option in layout.collections]
-    tried = ", ".join(layout.name for layout in candidates)
-    if not options:
-        return f"{path}: no layout is known for this kind of file"
-    layout, option = min(
-        options,
-        key=lambda pair: len(_missing(names, *pair)) / len(pair[1].required) + (pair[0].tree not in names),
-    )
-    missing = _missing(names, layout, option)
-    if layout.tree not in names:
-        found = ", ".join(sorted(names)) or "nothing"
-        expected = ", ".join(dict.fromkeys(f"'{each.tree}'" for each in candidates))
-        return (
-            f"{path}: no known jet layout (tried {tried}): found {found}, expected one of {expected}; "
-            "the README says what each layout needs"
-        )
-    return (
-        f"{path}: no known jet layout (tried {tried}): the nearest, '{layout.name}' with jets "
-        f"'{option.name}', lacks {_some(missing)} in '{layout.tree}'; images need jets with constituents"
-    )
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return parse(Layout, read_toml(path), path)

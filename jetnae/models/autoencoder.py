@@ -1,15 +1,15 @@
-"""The convolutional autoencoder: its reconstruction error is the anomaly score."""
+"""The autoencoder: its reconstruction error is the anomaly score."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from jetnae.errors import InputError
-from jetnae.models.networks import Decoder, Encoder, NetworkConfig
+from jetnae.models.networks import NetworkConfig, make_networks
 
 Logs = dict[str, float]
 
@@ -22,34 +22,31 @@ class AutoencoderConfig:
 
 
 class Autoencoder(nn.Module):
-    """Convolutional autoencoder with latent vectors on the unit sphere.
+    """Autoencoder with latent vectors on the unit sphere: convolutional for images, dense for features.
 
     Parameters
     ----------
-    side : pixels per side of the images, a multiple of 4.
-    pixel_sum : what the pixels of every image sum to.
+    shape : of one input, (side, side) in pixels, the side a multiple of 4, or (n_features,).
+    pixel_sum : what the pixels of every image sum to; None for features.
 
-    The energy is the reconstruction error per pixel, E(x) = (1/D) sum_i (x_i - f_d(f_e(x))_i)^2
-    (arXiv:2206.14225), in squared units of the pixels; it is also the score.
+    The energy is the reconstruction error per value, E(x) = (1/D) sum_i (x_i - f_d(f_e(x))_i)^2
+    (arXiv:2206.14225), in squared units of the values; it is also the score.
     """
 
-    def __init__(self, side: int, pixel_sum: float, config: AutoencoderConfig) -> None:
+    def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: AutoencoderConfig) -> None:
         super().__init__()
-        if side < 4 or side % 4:
-            raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of 4")
-        self.side = side
+        self.n_values = math.prod(shape)
         self.pixel_sum = pixel_sum
         self.config = config
-        self.encoder = Encoder(side, config.network)
-        self.decoder = Decoder(side, pixel_sum, config.network)
+        self.encoder, self.decoder = make_networks(shape, pixel_sum, config.network)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Images (n, side, side) through encoder and decoder."""
-        image: Tensor = self.decoder(self.encoder(x))
-        return image
+        """Inputs (n, *shape) through encoder and decoder."""
+        reconstruction: Tensor = self.decoder(self.encoder(x))
+        return reconstruction
 
     def energy(self, x: Tensor) -> Tensor:
-        """Reconstruction error per pixel of images (n, side, side), shape (n,)."""
+        """Reconstruction error per value of inputs (n, *shape), shape (n,)."""
         return (x - self.reconstruct(x)).square().flatten(1).mean(dim=1)
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
@@ -74,5 +71,5 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def score(self, x: Tensor) -> Tensor:
-        """Anomaly score (n,) of images (n, side, side), larger is more anomalous."""
+        """Anomaly score (n,) of inputs (n, *shape), larger is more anomalous."""
         return self.energy(x)

@@ -22,7 +22,7 @@ class NaeConfig(AutoencoderConfig):
     begins, so that their temperatures are in that unit and the settings carry over to other images.
 
     latent : chain on the unit sphere of latent vectors.
-    visible : chain in the space of images, lengths in units of the typical residual sqrt(D * energy_scale).
+    visible : chain in the space of the inputs, lengths in units of the typical residual sqrt(D * energy_scale).
     regularization : weight of the squared energy of the negative samples.
     replay_size, replay_ratio : stored latent vectors, and the share of chains that start from them.
     """
@@ -46,14 +46,14 @@ class NormalizedAutoencoder(Autoencoder):
     """Normalized autoencoder, p(x) = exp(-E(x)/T) / Omega (arXiv:2105.05735, for jets arXiv:2206.14225).
 
     Its loss gradient is that of the negative log-likelihood, E over data minus E over samples of the model, which
-    come from on-manifold initialization: a chain in the latent space, the decoder, a chain in the image space.
+    come from on-manifold initialization: a chain in the latent space, the decoder, a chain in the space of the inputs.
     """
 
     config: NaeConfig
     energy_scale: Tensor
 
-    def __init__(self, side: int, pixel_sum: float, config: NaeConfig) -> None:
-        super().__init__(side, pixel_sum, config)
+    def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: NaeConfig) -> None:
+        super().__init__(shape, pixel_sum, config)
         self.register_buffer("energy_scale", torch.ones(()))
         # part of the training state, not of the weights: nothing that is shipped needs it
         self.replay: Tensor | None = None
@@ -97,10 +97,10 @@ class NormalizedAutoencoder(Autoencoder):
     def negative_samples(
         self, starts: Tensor, generator: torch.Generator, *, latent_rounds: int = 1
     ) -> tuple[Tensor, Tensor]:
-        """Images (n, side, side) sampled from the model by on-manifold initialization, and their latent vectors.
+        """Inputs (n, *shape) sampled from the model by on-manifold initialization, and their latent vectors.
 
         `starts` (n, latent_dim) on the sphere begin the latent chain; its ends are decoded and begin the visible
-        chain, which stays non-negative with the pixel sum of the data (arXiv:2105.05735).
+        chain, which for images stays non-negative with the pixel sum of the data (arXiv:2105.05735).
         `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
         """
         ends = starts
@@ -108,16 +108,17 @@ class NormalizedAutoencoder(Autoencoder):
             ends = run_sphere_chain(self._latent_energy, ends, self.config.latent, generator)
         with torch.no_grad():
             decoded: Tensor = self.decoder(ends)
-        unit = (self.side**2 * self.energy_scale).sqrt()
-        simplex = to_simplex(self.pixel_sum / float(unit))
-        images = run_chain(
+        unit = (self.n_values * self.energy_scale).sqrt()
+        space = None if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
+        start = decoded / unit
+        samples = run_chain(
             lambda x: self._scaled_energy(x * unit),
-            simplex(decoded / unit),
+            start if space is None else space(start),
             self.config.visible,
             generator,
-            project=simplex,
+            project=space,
         )
-        return images * unit, ends
+        return samples * unit, ends
 
     def _scaled_energy(self, x: Tensor) -> Tensor:
         return self.energy(x) / self.energy_scale

@@ -1,4 +1,4 @@
-"""Encoders and decoders for square jet images."""
+"""Encoders and decoders for square jet images and for rows of features."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEAK = 0.1
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of a convolutional encoder and its mirrored decoder.
+    """Size of an encoder and its mirrored decoder.
 
-    channels : of the three convolution layers; the second and third halve the image.
-    hidden : width of the dense layer between the convolutions and the latent space.
+    channels : of the three convolution layers; the second and third halve the image. Not used for features.
+    hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
     latent_dim : dimension of the space whose unit sphere holds the latent vectors, at least 2.
     output : softmax gives images that are non-negative and sum to the pixel sum of the data by construction;
-        softplus non-negative ones; linear any.
+        softplus non-negative ones; linear any. Features are always linear.
 
     Raises `InputError` for sizes that make no network, or an absurd one.
     """
@@ -96,6 +96,56 @@ class Decoder(nn.Module):
         if self.output == "softmax":
             return self.pixel_sum * functional.softmax(image.flatten(1), dim=1).view_as(image)
         return functional.softplus(image) if self.output == "softplus" else image
+
+
+class DenseEncoder(nn.Module):
+    """Features (n, n_features) to a point on the unit sphere (n, latent_dim)."""
+
+    def __init__(self, n_features: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.dense = _dense(n_features, config.hidden, config.latent_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_sphere(self.dense(x))
+
+
+class DenseDecoder(nn.Module):
+    """Point on the unit sphere (n, latent_dim) to features (n, n_features)."""
+
+    def __init__(self, n_features: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.dense = _dense(config.latent_dim, config.hidden, n_features)
+
+    def forward(self, z: Tensor) -> Tensor:
+        features: Tensor = self.dense(z)
+        return features
+
+
+def _dense(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(n_in, hidden),
+        nn.LeakyReLU(LEAK),
+        nn.Linear(hidden, hidden),
+        nn.LeakyReLU(LEAK),
+        nn.Linear(hidden, n_out),
+    )
+
+
+def make_networks(
+    shape: tuple[int, ...], pixel_sum: float | None, config: NetworkConfig
+) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder for inputs of a shape: (side, side) with the sum of the pixels, or (n_features,).
+
+    Raises `InputError` for images that the convolutions cannot halve twice.
+    """
+    if len(shape) == 1:
+        return DenseEncoder(shape[0], config), DenseDecoder(shape[0], config)
+    side = shape[0]
+    if side < 4 or side % 4:
+        raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of 4")
+    if pixel_sum is None:
+        raise InputError("images without a fixed pixel sum: this network expects one")
+    return Encoder(side, config), Decoder(side, pixel_sum, config)
 
 
 def to_sphere(z: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from jetnae.errors import InputError
 from jetnae.io.scores import PREFIX, read_scores
 from jetnae.jets import WEIGHT
+from jetnae.scored import NOT_SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,15 +71,20 @@ def read_sample(path: Path, *, label: int | None = None, all_jets: bool = False)
     """The jets of a score file, those in the validity range of the model, or all.
 
     label : what these jets are; a file that knows both signal and background jets gives those of this label, any other
-    gives all of its jets. None takes the labels of the file. Jets of signal events that belong to no signal particle
-    are left out. Raises `InputError` when the labels are asked of a file that has none.
+    gives all of its jets. None takes the labels of the file. Jets that were cut away before scoring, and jets of
+    signal events that belong to no signal particle, are left out. Raises `InputError` when the labels are asked of a
+    file that has none.
     """
     scores = read_scores(path)
     columns = _columns(scores)
     labels, kept = _labels(scores, columns, label, path)
-    unmatched = len(kept) - int(np.count_nonzero(kept))
+    cut_away = np.asarray(scores.jets["status"]) == NOT_SELECTED
     outside = np.zeros(len(kept), dtype=bool) if all_jets else ~np.asarray(scores.jets["in_range"], dtype=bool)
-    counts = {"belong to the other class": unmatched, "are outside the validity range": int((kept & outside).sum())}
+    counts = {
+        "were cut away before scoring": int(cut_away.sum()),
+        "belong to the other class": int((~kept & ~cut_away).sum()),
+        "are outside the validity range": int((kept & outside & ~cut_away).sum()),
+    }
     weight = columns.pop(WEIGHT, None)
     sample = Sample(
         columns=columns,
@@ -90,7 +96,7 @@ def read_sample(path: Path, *, label: int | None = None, all_jets: bool = False)
         inputs={str(scores.provenance.get("input_id", path)): path.name},
         notes=tuple(f"{path.name}: {n} jets {what} and are left out" for what, n in counts.items() if n),
     )
-    return sample.select(kept & ~outside)
+    return sample.select(kept & ~outside & ~cut_away)
 
 
 def join(samples: Sequence[Sample]) -> Sample:

@@ -1,0 +1,21 @@
+"""Compiling a pass over jets with numba: once per machine where that can be kept, else once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile, keeping the result on disk; where nothing can be written, compile anew in each process."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            result: Callable[..., Any] = numba.njit(cache=True, **options)(function)
+        except RuntimeError:
+            result = numba.njit(cache=False, **options)(function)
+        return result
+
+    return decorate

@@ -1,0 +1,122 @@
+"""NumPy archives (npz) as a source of columns: streamed member by member, nothing is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from jetnae.io.assemble import identity_of, ranges, reading
+from jetnae.io.columns import fits_width, pick, split
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from jetnae.io.source import Data
+
+MAX_ROW_BYTES = 1 << 28
+"""No jet is larger; a header that says so is a broken or a hostile one."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An array of the archive: its rows follow each other in the stream, whatever else the archive holds."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * int(self.dtype.itemsize)
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[NpzSource]:
+    """Open a NumPy archive; raises `InputError` when it is none, is damaged, or holds objects."""
+    with reading(path, "NumPy archive"):
+        file = zipfile.ZipFile(path)
+    with file:
+        with reading(path, "NumPy archive"):
+            source = NpzSource(file, path)
+        yield source
+
+
+class NpzSource:
+    """The arrays of the archive, a tree without a name."""
+
+    def __init__(self, file: zipfile.ZipFile, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._members = {}
+        for name in file.namelist():
+            if name.endswith(".npy"):
+                with file.open(name) as stream:
+                    self._members[name.removesuffix(".npy")] = _header(stream)
+        if not self._members:
+            raise ValueError("no arrays in it")
+        self.trees = {"": max(member.shape[0] for member in self._members.values())}
+        self.identity = identity_of(path)
+
+    def columns(self, tree: str) -> Collection[str]:
+        """The arrays."""
+        return self._members
+
+    def has(self, tree: str, column: str) -> bool:
+        """Whether there is an array, and the position or slice of its last axis."""
+        name, part = split(column)
+        member = self._members.get(name)
+        if member is None or not part:
+            return member is not None
+        return len(member.shape) > 1 and fits_width(member.shape[-1], part)
+
+    def is_numeric(self, tree: str, column: str) -> bool:
+        """Whether a column holds a number, or one list of numbers, per row."""
+        member = self._members[split(column)[0]]
+        return member.dtype.kind in "biuf" and len(member.shape) <= 2
+
+    def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
+        """How many rows of these columns fill so many bytes, at least one."""
+        names = {split(column)[0] for column in columns}
+        return max(n_bytes // max(sum(self._members[name].row_bytes for name in names), 1), 1)
+
+    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; an archive without rows gives one."""
+        names = {split(column)[0] for column in columns}
+        with ExitStack() as stack:
+            with reading(self._path, "NumPy archive"):
+                streams = {name: stack.enter_context(self._file.open(f"{name}.npy")) for name in names}
+                for stream in streams.values():
+                    _header(stream)
+            for start, stop in ranges(self.trees[tree], step):
+                with reading(self._path, "NumPy archive"):
+                    data = {name: _rows(streams[name], self._members[name], stop - start) for name in names}
+                    picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
+                yield start, stop, picked
+
+
+def _header(stream: Any) -> _Member:
+    """Shape and type of the array that begins here; the stream stands at its first row afterwards."""
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, by_column, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects, which are never loaded")
+    member = _Member(shape or (0,), dtype)
+    if by_column and len(shape) > 1:
+        raise ValueError("an array in column order, expected row after row")
+    if member.row_bytes > MAX_ROW_BYTES:
+        raise ValueError(f"rows of {member.row_bytes} bytes")
+    return member
+
+
+def _rows(stream: Any, member: _Member, n_rows: int) -> Any:
+    wanted = n_rows * member.row_bytes
+    content = stream.read(wanted)
+    if len(content) != wanted:
+        raise ValueError(f"{len(content)} of {wanted} bytes")
+    return np.frombuffer(content, dtype=member.dtype).reshape(n_rows, *member.shape[1:])

@@ -1,0 +1,113 @@
+"""Parquet files as a source of columns (extra `parquet`)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+
+from jetnae.errors import MissingExtraError
+from jetnae.io.assemble import identity_of, reading
+from jetnae.io.columns import pick, split
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from jetnae.io.source import Data
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[ParquetSource]:
+    """Open a Parquet file; raises `InputError` when it is damaged, `MissingExtraError` without pyarrow."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(f"{path}: reading Parquet needs pyarrow: pip install 'jetnae[parquet]'") from error
+    with reading(path, "Parquet"):
+        file = pyarrow.parquet.ParquetFile(path)
+    with file:
+        yield ParquetSource(file, path)
+
+
+class ParquetSource:
+    """The one table of a Parquet file, a tree without a name."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self.trees = {"": int(file.metadata.num_rows)}
+        self.identity = identity_of(path)
+
+    def columns(self, tree: str) -> Collection[str]:
+        """The columns of the table."""
+        return dict.fromkeys(self._file.schema_arrow.names)
+
+    def has(self, tree: str, column: str) -> bool:
+        """Whether the table has a column; the fields of structs are left to the reading."""
+        return split(column)[0] in self.columns(tree)
+
+    def is_numeric(self, tree: str, column: str) -> bool:
+        """Whether a column holds a number, or one list of numbers, per row."""
+        import pyarrow.types
+
+        if not self.has(tree, column):
+            return False
+        kind = self._file.schema_arrow.field(split(column)[0]).type
+        if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+            kind = kind.value_type
+        return bool(pyarrow.types.is_primitive(kind) and not pyarrow.types.is_temporal(kind))
+
+    def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
+        """How many rows of these columns fill so many bytes, at least one."""
+        names = {split(column)[0] for column in columns}
+        groups = [self._file.metadata.row_group(i) for i in range(self._file.metadata.num_row_groups)]
+        size = sum(
+            group.column(i).total_uncompressed_size
+            for group in groups
+            for i in range(group.num_columns)
+            if group.column(i).path_in_schema.split(".")[0] in names
+        )
+        return max(n_bytes * self.trees[tree] // max(int(size), 1), 1)
+
+    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; a table without rows gives one chunk."""
+        names = list(dict.fromkeys(split(column)[0] for column in columns))
+        start = 0
+        for table in self._tables(names, step):
+            with reading(self._path, "Parquet"):
+                data = {name: _no_options(ak.from_arrow(table[name])) for name in names}
+                picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
+            yield start, start + table.num_rows, picked
+            start += table.num_rows
+        if not self.trees[tree]:
+            empty = self._file.schema_arrow.empty_table()
+            yield 0, 0, {column: ak.from_arrow(empty[split(column)[0]]) for column in columns}
+
+    def _tables(self, names: list[str], step: int) -> Iterator[Any]:
+        """Tables of exactly `step` rows, the last with what is left; batches end where row groups do."""
+        import pyarrow as pa
+
+        waiting: list[Any] = []
+        n_rows = 0
+        with reading(self._path, "Parquet"):
+            for batch in self._file.iter_batches(batch_size=step, columns=names):
+                waiting.append(batch)
+                n_rows += batch.num_rows
+                if n_rows >= step:
+                    table = pa.Table.from_batches(waiting)
+                    yield table.slice(0, step)
+                    waiting = table.slice(step).to_batches()
+                    n_rows -= step
+        if n_rows:
+            yield pa.Table.from_batches(waiting)
+
+
+def _no_options(column: ak.Array) -> ak.Array:
+    """Columns without missing values: a missing number becomes NaN, to be counted, and a missing list an empty one."""
+    if "?" not in str(column.type) and "option" not in str(column.type):
+        return column
+    if column.ndim > 1:
+        column = ak.fill_none(column, [], axis=0)
+    return ak.fill_none(column, float("nan"), axis=-1) if ak.any(ak.is_none(column, axis=-1)) else ak.drop_none(column)

@@ -1,0 +1,204 @@
+"""From an open file to chunks of jets: which columns to read, how to link them, one batch after the other."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jetnae.clustering import ClusterSpec, cluster
+from jetnae.errors import InputError
+from jetnae.io.assemble import TARGET_BYTES, Constituents, Found, Rows, build_jets, drop_bad, fitting, momenta
+from jetnae.io.columns import plain
+from jetnae.io.links import LINKS, listed
+from jetnae.jets import FOUR_VECTOR, WEIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jetnae.io.matching import Match
+    from jetnae.io.options import ReadOptions
+    from jetnae.io.source import Data, Source
+    from jetnae.jets import Jets
+
+log = logging.getLogger(__name__)
+
+ALWAYS = ("run", "luminosityBlock", "event", "weight", "process")
+"""Event columns that are read wherever the file has them."""
+
+OWN_NAMES = (*FOUR_VECTOR, "label", "n_constituents")
+"""Columns that every batch has, not to be looked up in the file."""
+
+PLAUSIBLE_PT = 10_000.0
+"""GeV. Jets whose median pT is above are given in MeV: beams have 7 TeV."""
+
+
+@dataclass(frozen=True)
+class JetFile:
+    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once.
+
+    `features` are the features of jets that the file has, under our names.
+    """
+
+    match: Match
+    n_events: int
+    identity: str
+    features: tuple[str, ...]
+    chunks: Iterator[Jets]
+
+    @property
+    def has_constituents(self) -> bool:
+        """Whether the jets come with constituents."""
+        return self.match.collection.link != "none"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which columns to read: `events` pass through, `extra` were asked for, ours to those of the file."""
+
+    match: Match
+    cluster: ClusterSpec
+    events: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)
+    features: dict[str, str] = field(default_factory=dict)
+    link: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> set[str]:
+        return {*self.link, *self.events.values(), *self.extra.values(), *self.features.values()}
+
+
+def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> JetFile:
+    """The jets of an open file; raises `InputError` for columns that are not there."""
+    plan = _plan(source, match, options, path)
+    step = options.chunk_size or source.rows_for(match.tree, plan.columns, TARGET_BYTES)
+    chunks = _chunks(source, plan, step, path)
+    if options.normalization is not None:
+        chunks = map(options.normalization.apply, chunks)
+    features = tuple(_features(source, match))
+    return JetFile(match, source.trees[match.tree], source.identity, features, chunks)
+
+
+def _chunks(source: Source, plan: _Plan, step: int, path: Path) -> Iterator[Jets]:
+    """The jets in order; an empty tree gives one empty chunk."""
+    for start, stop, data in source.chunks(plan.match.tree, plan.columns, step):
+        with fitting(path, plan.match):
+            rows = Rows(stop - start, start, _plain(data, plan.events), _plain(data, plan.extra))
+            jets = build_jets(_found(data, plan), rows, plan.match)
+        if start == 0:
+            _warn_of_units(jets, path)
+        yield jets
+
+
+def _plain(data: Data, names: dict[str, str]) -> dict[str, Any]:
+    return {key: plain(data[name]) for key, name in names.items()}
+
+
+def _found(data: Data, plan: _Plan) -> Found:
+    collection = plan.match.collection
+    if collection.link == "cluster":
+        return _clustered(data, plan)
+    return LINKS[collection.link](data, replace(collection, features=plan.features))
+
+
+def _clustered(data: Data, plan: _Plan) -> Found:
+    """Jets found in events; what is not finite never reaches FastJet."""
+    collection = plan.match.collection
+    columns, counts = listed(data, collection.constituents)
+    kept, n_bad = drop_bad(Constituents(momenta(columns), counts))
+    found = cluster(kept.momenta, kept.counts, plan.cluster)
+    pt, eta, phi, mass = (np.asarray(part)[found.members] for part in kept.momenta)
+    rule = collection.label
+    label = np.asarray(data[rule.name]) if rule is not None and rule.name in data else None
+    return Found(
+        found.n_jets,
+        Constituents((pt, eta, phi, mass), found.counts, n_dropped=n_bad),
+        jets={name: getattr(found, name) for name in FOUR_VECTOR},
+        features={},
+        label=None if label is None else np.repeat(label, found.n_jets),
+    )
+
+
+def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Plan:
+    collection = match.collection
+    there = _features(source, match)
+    known = _event_columns(source, match)
+    always = {WEIGHT if name == "weight" else name: known[name] for name in ALWAYS if name in known}
+    optional = [
+        name
+        for name in (*options.features, *sorted(options.selection.names))
+        if name in there or name in known or source.has(match.tree, name)
+    ]
+    asked = dict.fromkeys((*options.columns, *optional))
+    wanted = [name for name in asked if name not in OWN_NAMES and name not in always]
+    features = there if collection.link == "none" else {name: there[name] for name in wanted if name in there}
+    extra = {}
+    for name in wanted:
+        if name not in features:
+            extra[name] = known.get(name) or _checked(source, match, name, path, "read")
+    kept = {name: _checked(source, match, name, path, "keep") for name in options.keep}
+    spec = ClusterSpec(
+        radius=options.radius or collection.radius or ClusterSpec.radius,
+        min_pt=options.min_pt or ClusterSpec.min_pt,
+        soft_drop=options.soft_drop,
+    )
+    return _Plan(match, spec, {**always, **kept}, extra, features, _link_columns(source, match))
+
+
+def _features(source: Source, match: Match) -> dict[str, str]:
+    """The features of jets that the file has, our names to its own."""
+    return {name: column for name, column in match.collection.features.items() if source.has(match.tree, column)}
+
+
+def _link_columns(source: Source, match: Match) -> frozenset[str]:
+    """The columns that make the jets; their four-vectors only if all are there, else the constituents are summed."""
+    collection, tree = match.collection, match.tree
+    kinds = [tuple(kind.values()) for kind in collection.objects]
+    objects = {name for kind in kinds if all(source.has(tree, name) for name in kind) for name in kind}
+    jets = tuple(collection.jets.values())
+    if not all(source.has(tree, name) for name in jets):
+        jets = ()
+    label = collection.label
+    labels = {label.name} if label is not None and source.has(tree, label.name) else set()
+    return frozenset({*collection.required, *objects, *jets, *labels})
+
+
+def _event_columns(source: Source, match: Match) -> dict[str, str]:
+    """Our event columns to those of the file that are there; of several the first."""
+    found = {}
+    for name, columns in match.layout.events.items():
+        options = (columns,) if isinstance(columns, str) else columns
+        there = [column for column in options if source.has(match.tree, column)]
+        if there:
+            found[name] = there[0]
+    return found
+
+
+def _checked(source: Source, match: Match, name: str, path: Path, verb: str) -> str:
+    """A column by its name in the file; raises `InputError` for what cannot be carried along."""
+    if not source.has(match.tree, name):
+        near = difflib.get_close_matches(name, source.columns(match.tree), n=3)
+        like = f", which has {' and '.join(near)}" if near else ""
+        raise InputError(
+            f"{path}: no column {name} to {verb} in '{match.tree}'{like}: `jetnae inspect {path.name} --columns` lists "
+            "what there is"
+        )
+    if name.startswith("jetnae_"):
+        raise InputError(f"{path}: the column {name} cannot be carried along, our own columns have such names")
+    if not source.is_numeric(match.tree, name):
+        raise InputError(f"{path}: the column {name} cannot be carried along, only numbers and lists of numbers can")
+    return name
+
+
+def _warn_of_units(jets: Jets, path: Path) -> None:
+    median = float(np.median(jets.pt)) if len(jets) else 0.0
+    if median > PLAUSIBLE_PT:
+        log.warning(
+            "%s: the median jet pT is %.0f GeV, these look like MeV: describe the file in a layout with unit = 'MeV'",
+            path,
+            median,
+        )
