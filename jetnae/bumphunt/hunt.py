@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jetnae.bumphunt.families import families_of
-from jetnae.bumphunt.fit import Fit
+from jetnae.bumphunt.fit import Fit, fit
 from jetnae.bumphunt.order import Ladder, Order, choose_order, fit_ladder, make_ladder
 from jetnae.bumphunt.scan import Scan, largest_t, scan_windows, with_toys
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints, Spectrum, require_counts
@@ -44,7 +44,7 @@ class Hunt:
     counts : of each bin, None where blinded. fit : the background. order : the choice among nested families, None
     for a single family. scan : the best window; with blinded bins, among windows without any of them. toy_orders :
     how many pseudo-experiments chose each family. n_toys_not_converged : of the fits to pseudo-experiments; these
-    take part with the last state of the fit.
+    take part with the last state of the fit. source : what the spectrum is, in words.
     """
 
     options: HuntOptions
@@ -55,6 +55,17 @@ class Hunt:
     scan: Scan
     toy_orders: dict[str, int] | None
     n_toys_not_converged: int | None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        n_bins, last = len(self.counts), self.scan.first_bin + self.scan.width
+        if not len(self.edges) - 1 == n_bins == len(self.fit.expected) == len(self.fit.fitted) >= last:
+            raise InputError("the result of a search does not fit together: write it again")
+
+    @property
+    def visible(self) -> Spectrum:
+        """The spectrum as far as it was seen, with nothing in the blinded bins (those that `fit` did not use)."""
+        return Spectrum(np.array([n or 0 for n in self.counts], dtype=np.float64), self.edges)
 
 
 def hunt(spectrum: Spectrum, options: HuntOptions, rng: np.random.Generator | None = None) -> Hunt:
@@ -98,8 +109,9 @@ def fit_background(
 ) -> tuple[Fit, Order | None]:
     """Fit the family of the options, or choose it by the F-test; raises as `fit` and `choose_order`."""
     families = families_of(options.family)
-    nominal, order = choose_order(spectrum, families, sqrt_s=options.sqrt_s, fitted=fitted)
-    return nominal, order if len(families) > 1 else None
+    if len(families) == 1:
+        return fit(spectrum, families[0], sqrt_s=options.sqrt_s, fitted=fitted), None
+    return choose_order(spectrum, families, sqrt_s=options.sqrt_s, fitted=fitted)
 
 
 def _with_toys(result: Hunt, windows: Windows, rng: np.random.Generator) -> Hunt:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from jetnae.cli import models, plot, sample, score, train
+from jetnae.cli import bumphunt, models, plot, sample, score, train
 from jetnae.errors import JetnaeError
 from jetnae.version import __version__
 
@@ -29,6 +29,7 @@ app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
 app.command("plot")(plot.plot)
+app.add_typer(bumphunt.app, name="bumphunt")
 
 
 def _version(show: bool) -> None:
