@@ -45,12 +45,12 @@ class Ladder:
 def f_test(deviance: Floats | float, deviance_next: Floats | float, ndf: int, ndf_next: int) -> Floats:
     """p-value for the improvement from one family to the next being chance.
 
-    F = ((D1 - D2) / (ndf1 - ndf2)) / (D2 / ndf2), with Poisson deviances D in place of chi-squared sums, which
-    the fits minimize, so that F is never negative.
+    F = ((D1 - D2) / (ndf1 - ndf2)) / max(D2 / ndf2, 1), with Poisson deviances D in place of chi-squared sums: the
+    fits minimize them, so that F is never negative. Counts do not scatter less than Poisson counts, but where bins
+    hold few events D2 / ndf2 falls far below one; without the bound the test would ask for ever more parameters.
     """
-    gain = np.maximum(deviance - deviance_next, 0) / (ndf - ndf_next)
-    rest = np.maximum(deviance_next, 1e-300) / ndf_next
-    return np.asarray(fdtrc(ndf - ndf_next, ndf_next, gain / rest))
+    gain = np.maximum(np.asarray(deviance) - deviance_next, 0) / (ndf - ndf_next)
+    return np.asarray(fdtrc(ndf - ndf_next, ndf_next, gain / np.maximum(np.asarray(deviance_next) / ndf_next, 1)))
 
 
 def choose_order(
