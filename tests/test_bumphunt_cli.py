@@ -21,7 +21,8 @@ from tests.test_cli import jetnae
 
 EDGES = np.linspace(100, 500, 41)
 SHAPE = -np.diff(np.exp(-EDGES / 60))
-OPTIONS = ("--sqrt-s", 1000, "--toys", 50)
+FIGURES = ("--sqrt-s", 1000, "--toys", 50)
+OPTIONS = (*FIGURES, "--no-figures")
 
 
 def counts(n_events: int = 20_000, n_signal: int = 0) -> np.ndarray:
@@ -61,7 +62,7 @@ def bump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `data.csv`, which has a bump, and the result of the search in it."""
     folder = tmp_path_factory.mktemp("bump")
     write_csv(folder / "data.csv", counts(n_signal=400))
-    done = jetnae("bumphunt", "data.csv", *OPTIONS, "--widths", 2, 8, cwd=folder)
+    done = jetnae("bumphunt", "data.csv", *FIGURES, "--widths", 2, 8, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -81,10 +82,10 @@ def test_a_search_writes_its_result_and_figures_and_says_what_it_found(bump: Pat
 
 
 def test_nothing_is_overwritten_and_nothing_begun_before_that_is_known(bump: Path) -> None:
-    refused = jetnae("bumphunt", "data.csv", *OPTIONS, cwd=bump)
+    refused = jetnae("bumphunt", "data.csv", *FIGURES, cwd=bump)
     assert refused.returncode == 2
     assert "--force" in refused.stderr
-    assert jetnae("bumphunt", "data.csv", *OPTIONS, "--widths", 2, 8, "--force", cwd=bump).returncode == 0
+    assert jetnae("bumphunt", "data.csv", *FIGURES, "--widths", 2, 8, "--force", cwd=bump).returncode == 0
 
 
 def test_checks_start_from_the_result(bump: Path, tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_a_cut_from_sidebands_needs_a_signal_region(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["root", "h5"])
 def test_spectra_of_jets_and_of_events_are_what_passes_the_cut(tmp_path: Path, suffix: str) -> None:
     file = write_score_file(tmp_path / f"x.scores.{suffix}")
-    common = ("bumphunt", file, "--range", 100, 500, "--bins", 40, "--sqrt-s", 1000, "--toys", 0)
+    common = ("bumphunt", file, "--range", 100, 500, "--bins", 40, "--sqrt-s", 1000, "--toys", 0, "--no-figures")
     jets = jetnae(*common, "--score-above", 0.5, "--output", "jets", cwd=tmp_path)
     events = jetnae(*common, "--score-above", 0.5, "--column", "mjj", "--all", "--output", "events", cwd=tmp_path)
     assert jets.returncode == events.returncode == 0, jets.stderr + events.stderr

@@ -224,6 +224,11 @@ def test_what_cannot_be_scanned_is_refused(
         scan(np.array(counts), np.array(background), min_width=widths[0], max_width=widths[1], n_toys=5)
 
 
+def test_a_scan_of_far_too_many_windows_is_refused() -> None:
+    with pytest.raises(InputError, match="windows, expected 1000000 at most"):
+        scan(np.ones(100_000), np.ones(100_000), n_toys=0)
+
+
 def test_a_spectrum_of_zeros_has_no_excess() -> None:
     found = scan(np.zeros(50), FALLING, n_toys=20, rng=np.random.default_rng(1))
     assert (found.local_p, found.t, found.global_p) == (1, 0, 1)

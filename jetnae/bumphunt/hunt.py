@@ -8,13 +8,12 @@ import numpy as np
 
 from jetnae.bumphunt.families import families_of
 from jetnae.bumphunt.fit import Fit, fit
+from jetnae.bumphunt.newton import CELLS
 from jetnae.bumphunt.order import Ladder, Order, choose_order, fit_ladder, make_ladder
 from jetnae.bumphunt.scan import Scan, largest_t, scan_windows, with_toys
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints, Spectrum, require_counts
 from jetnae.bumphunt.windows import Windows, make_windows
 from jetnae.errors import InputError
-
-TOYS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,9 @@ def _with_toys(result: Hunt, windows: Windows, rng: np.random.Generator) -> Hunt
     expected = _where(seen, result.fit.expected)
     orders = np.zeros(len(families_of(options.family)), dtype=np.int64)
     toy_t, failed = [], 0
-    for start in range(0, options.n_toys, TOYS_AT_ONCE):
-        toys = rng.poisson(expected, (min(TOYS_AT_ONCE, options.n_toys - start), len(expected)))
+    size = max(1, CELLS // len(expected))
+    for start in range(0, options.n_toys, size):
+        toys = rng.poisson(expected, (min(size, options.n_toys - start), len(expected)))
         background, order, n_failed = _background(ladder, toys, expected)
         toy_t.append(largest_t(toys, background, windows, options.sideband_criterion))
         failed += n_failed

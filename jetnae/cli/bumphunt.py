@@ -68,6 +68,7 @@ def scan(
     no_refit: bool = typer.Option(False, "--no-refit", help="Do not fit the pseudo-experiments: quick, too cautious."),
     observable: str = typer.Option("", help="Label of the axis, as 'mass [GeV]'."),
     title: str = typer.Option("", help="Stands above the figure."),
+    no_figures: bool = typer.Option(False, "--no-figures", help="Write the result only."),
     output: Path | None = typer.Option(None, help="Name without suffix.  [default: FILE.bumphunt, here]"),
     force: bool = typer.Option(False, "--force", help="Replace existing files."),
 ) -> None:
@@ -81,7 +82,7 @@ def scan(
     from jetnae.cli.spectra import Selection, read_spectrum
 
     stem = output or Path(f"{Path(file.rpartition('.')[0] or file).name}.bumphunt")
-    targets = checks.refuse_outputs(stem, ("json", *_figures(toys)), force=force)
+    targets = checks.refuse_outputs(stem, ("json", *(() if no_figures else _figures(toys))), force=force)
     region = signal_region or blind
     selection = Selection(column, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets)
     spectrum, source = read_spectrum(file, selection)
@@ -91,8 +92,9 @@ def scan(
     spectrum, source = _counts(spectrum, source, options, pseudo_data, rng)
     found = replace(hunt(spectrum, options, rng), source=source)
     checks.write_result(targets[0], found, force=force)
-    _draw(found, stem, observable or ("m [GeV]" if column == "mass" else column), title, force=force)
-    _print(found, stem)
+    if not no_figures:
+        _draw(found, stem, observable or ("m [GeV]" if column == "mass" else column), title, force=force)
+    _print(found, stem, no_figures=no_figures)
 
 
 def _figures(toys: int) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _draw(found: Hunt, stem: Path, observable: str, title: str, *, force: bool) 
         save_figure(figures.toys(found.scan), stem.with_name(f"{stem.name}.toys"), force=force)
 
 
-def _print(found: Hunt, stem: Path) -> None:
+def _print(found: Hunt, stem: Path, *, no_figures: bool) -> None:
     best, fit = found.scan, found.fit
     low, high = (found.edges[i] for i in best.window)
     parameters = zip(fit.parameter_names, fit.parameters, fit.parameter_errors, strict=True)
@@ -143,7 +145,7 @@ def _print(found: Hunt, stem: Path) -> None:
         "counts": f"{best.counts:.0f} where {best.expected:.2f} are expected",
         "local p": f"{best.local_p:.5g}  (t = {best.t:.5f}, {best.local_significance:.2f} sigma)",
         "global p": _global(found),
-        "output": f"{stem}.json, .pdf, .png",
+        "output": f"{stem}.json" + ("" if no_figures else ", .pdf, .png"),
     }
     for name, value in lines.items():
         print(f"{name:>16}  {value}")

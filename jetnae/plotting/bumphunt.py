@@ -69,7 +69,9 @@ def toys(found: Scan) -> Figure:
         axes.axvline(found.t, color=COLORS[1], linewidth=3, label=f"Data, t = {found.t:.2f}")
         axes.set(yscale="log", xlabel="t = -ln(smallest local p-value)", ylabel="Pseudo-experiments per bin")
         axes.set(xlim=(0, top), ylim=(0.5, 10 * axes.get_ylim()[1]))
-        axes.legend(loc="upper right", fontsize=SMALL, title=_global(found), title_fontsize=SMALL, alignment="right")
+        legend = axes.legend(loc="upper right", fontsize=SMALL, title=_global(found), title_fontsize=SMALL)
+        legend.set(alignment="right", frame_on=True)
+        legend.get_frame().set(linewidth=0, alpha=1)
     return figure
 
 
@@ -90,7 +92,7 @@ def _draw_counts(axes: Axes, found: Hunt) -> None:
         fill=True,
         color=COLORS[0],
         alpha=0.35,
-        label=r"Fit $\pm 1\sigma$",
+        label="Fit ± 1σ",
     )
     center = (edges[:-1] + edges[1:]) / 2
     axes.errorbar(
@@ -123,19 +125,22 @@ def _mark(axes: Axes, found: Hunt, *, label: bool) -> None:
 
 
 def _verdict(found: Scan) -> str:
-    return f"Local {_p(found.local_p)}" + (f", global {_p(found.global_p)}" if found.global_p is not None else "")
+    parts = (f"Local {_p(found.local_p)}", _global(found).lower())
+    return ", ".join(part for part in parts if part)
 
 
 def _global(found: Scan) -> str:
     if found.global_p is None or found.global_significance is None:
         return ""
-    above = f" ({found.global_significance:.1f}$\\sigma$)" if found.global_significance > 0 else ""
-    return f"Global {_p(found.global_p)}{above}"
+    limit, sign = ("≤", "≥ ") if found.n_above == 0 else ("=", "")
+    above = f" ({sign}{found.global_significance:.1f}σ)" if found.global_significance > 0 else ""
+    return f"Global {_p(found.global_p, limit)}{above}"
 
 
-def _p(value: float) -> str:
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"p = {value:.3f}" if value >= 0.01 else rf"p = ${mantissa} \times 10^{{{int(exponent)}}}$"
+def _p(value: float, relation: str = "=") -> str:
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    number = f"{value:.3f}" if value >= 0.01 else rf"{mantissa} $\times$ 10$^{{{int(exponent)}}}$"
+    return f"p {relation} {number}"
 
 
 def _unit(observable: str) -> str:
