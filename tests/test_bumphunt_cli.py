@@ -11,6 +11,7 @@ import uproot
 import yaml
 
 from jetnae.bumphunt import Hunt, HuntOptions, Spectrum, hunt
+from jetnae.bumphunt.signal import gaussian
 from jetnae.errors import InputError
 from jetnae.io.scores import write_scores
 from jetnae.io.spectra import crop, read_csv_spectrum, read_root_spectrum
@@ -94,6 +95,15 @@ def test_checks_start_from_the_result(bump: Path, tmp_path: Path) -> None:
     limit = jetnae("bumphunt", "limit", result, *signal, "--output", "limit.json", cwd=tmp_path)
     assert limit.returncode == 0
     assert "95 % CLs upper limit" in limit.stdout
+    shape = write_csv(tmp_path / "shape.csv", 1000 * gaussian(EDGES, mean=250, width=10))
+    by_template = jetnae("bumphunt", "limit", result, "--template", shape, "--output", "t.json", cwd=tmp_path)
+    assert by_template.stdout.splitlines()[:3] == limit.stdout.splitlines()[:3]
+    short = tmp_path / "short.csv"
+    short.write_text("low,high,count\n100,110,1\n")
+    wrongs = ("--mean", 250), ("--template", shape, *signal), ("--template", "x.txt"), ("--template", short)
+    for wrong in wrongs:
+        refused = jetnae("bumphunt", "limit", result, *wrong, "--output", "no.json", cwd=tmp_path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     injected = jetnae("bumphunt", "inject", result, *signal, *few, "--yield", 100, "--output", "i.json", cwd=tmp_path)
     assert injected.returncode == 0
     assert "injected 100" in injected.stdout

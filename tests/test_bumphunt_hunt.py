@@ -276,3 +276,6 @@ def test_a_cut_at_an_efficiency_knows_nothing_of_the_signal_region() -> None:
     for efficiency, message in ((0.0, "between"), (1.0, "between"), (1e-3, "ten or more")):
         with pytest.raises(InputError, match=message):
             threshold_in_sidebands(score, mass, efficiency=efficiency, mass_range=(0, 100), region=(40, 60))
+    for region in ((60.0, 40.0), (90.0, 110.0), (np.nan, 50.0)):
+        with pytest.raises(InputError, match="lower end first"):
+            threshold_in_sidebands(score, mass, efficiency=0.1, mass_range=(0, 100), region=region)

@@ -176,6 +176,7 @@ def test_a_bump_beyond_all_pseudo_experiments_has_a_p_value_above_zero() -> None
     assert found.global_p_interval == (0.0, pytest.approx(1 - (0.15865525) ** (1 / 99), rel=1e-6))
     huge = scan(counts + 1000 * (np.arange(50) == 40), FALLING, min_width=1, n_toys=0)
     assert huge.local_p == 0
+    assert 40 < huge.local_significance < np.inf
     assert 1000 < huge.t < np.inf
 
 

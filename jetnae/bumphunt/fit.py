@@ -15,6 +15,7 @@ from jetnae.errors import InputError, NotConvergedError
 
 UNDETERMINED = 1e6
 """Variance of an orthonormal parameter beyond which the events say nothing about it: expectations within e^100."""
+ADVICE = "use a family with fewer parameters, or more events"
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,11 @@ def fit(spectrum: Spectrum, family: Family, *, sqrt_s: float, fitted: Bools | No
     found = fit_many(design, spectrum.counts[None], start=starting_point(design, spectrum, used), precision=precision)
     result = _summarize(design, spectrum, precision, (sqrt_s, used, found))
     if not result.converged:
-        raise NotConvergedError(f"{_state(result)}: {_ADVICE}", result)
+        raise NotConvergedError(f"{_state(result)}: {ADVICE}", result)
     largest = float(np.linalg.eigvalsh(result.orthonormal_covariance)[-1])
     if largest > UNDETERMINED:
-        raise NotConvergedError(
-            f"{_state(result)}, where the events do not determine all parameters: {_ADVICE}", result
-        )
+        raise NotConvergedError(f"{_state(result)}, where the events do not determine all parameters: {ADVICE}", result)
     return result
-
-
-_ADVICE = "use a family with fewer parameters, or more events"
 
 
 def _state(result: Fit) -> str:
@@ -109,15 +105,22 @@ def _precision(spectrum: Spectrum, fitted: Bools) -> Floats:
     """Sum w / sum w^2 of each fitted bin; empty bins of a weighted spectrum take that of the whole spectrum."""
     if spectrum.variances is None:
         return fitted.astype(np.float64)
-    average = spectrum.counts.sum() / max(spectrum.variances.sum(), 1e-300)
+    average = 1 / _weight(spectrum, fitted)
     some = (spectrum.counts > 0) & (spectrum.variances > 0)
     inverse = np.where(some, spectrum.counts / np.where(some, spectrum.variances, 1), average)
     return np.where(fitted, inverse, 0.0)
 
 
+def _weight(spectrum: Spectrum, fitted: Bools) -> float:
+    """Sum w^2 / sum w of the fitted bins: what an event weighs."""
+    if spectrum.variances is None or not spectrum.variances[fitted].any():
+        return 1.0
+    return float(spectrum.variances[fitted].sum() / spectrum.counts[fitted].sum())
+
+
 def starting_point(design: Design, spectrum: Spectrum, fitted: Bools) -> Floats:
     """Orthonormal parameters by least squares in the logarithm of the counts."""
-    counts = spectrum.counts + 0.5 * spectrum.counts[fitted].mean() / max(spectrum.counts[fitted].max(), 1e-300)
+    counts = spectrum.counts + 0.5 * _weight(spectrum, fitted)
     target = np.log(counts / np.diff(spectrum.edges))
     weight = np.where(fitted, np.sqrt(counts), 0.0)
     basis = design.basis.mean(axis=1)

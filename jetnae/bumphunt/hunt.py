@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jetnae.bumphunt.families import families_of
+from jetnae.bumphunt.families import FAMILIES, families_of
 from jetnae.bumphunt.fit import Fit, fit
 from jetnae.bumphunt.newton import CELLS
 from jetnae.bumphunt.order import Ladder, Order, choose_order, fit_ladder, make_ladder
@@ -58,7 +58,8 @@ class Hunt:
 
     def __post_init__(self) -> None:
         n_bins, last = len(self.counts), self.scan.first_bin + self.scan.width
-        if not len(self.edges) - 1 == n_bins == len(self.fit.expected) == len(self.fit.fitted) >= last:
+        same = len(self.edges) - 1 == n_bins == len(self.fit.expected) == len(self.fit.fitted) >= last
+        if not (same and np.array_equal(self.edges, self.fit.edges) and self.fit.family in FAMILIES):
             raise InputError("the result of a search does not fit together: write it again")
 
     @property

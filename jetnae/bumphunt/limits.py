@@ -15,7 +15,7 @@ BANDS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 def cls(q: float, q_asimov: float) -> float:
     """CLs of a signal strength from its q tilde in the data and in the Asimov data set without signal.
 
-    Equations 65 and 66 of arXiv:1007.1727 for the tail of q tilde with the signal, and the same shifted by the
+    The tail of q tilde with the signal as in section 3 of arXiv:1007.1727, and the same shifted by the
     median for the tail without it.
     """
     root, median = np.sqrt(max(q, 0.0)), np.sqrt(max(q_asimov, 1e-300))

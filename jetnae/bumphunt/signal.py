@@ -22,7 +22,7 @@ class SignalFit:
 
     n_signal : fitted number of signal events, which may be negative; n_signal_error : from the curvature (HESSE);
     n_signal_interval : where -2 ln L has risen by one (MINOS), None when not computed or not found. significance :
-    sqrt(q0), arXiv:1007.1727 equation 52. upper_limit : 95 % CLs, asymptotic; expected_limits : its median without
+    sqrt(q0) of arXiv:1007.1727. upper_limit : 95 % CLs, asymptotic; expected_limits : its median without
     signal and the bands of -2, -1, 0, 1, 2 standard deviations. template : (n_bins,) shape of the signal.
     background : (n_bins,) the fitted background. background_only : the fit without signal.
     """

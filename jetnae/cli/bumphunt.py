@@ -86,8 +86,17 @@ def scan(
     region = signal_region or blind
     selection = Selection(column, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets)
     spectrum, source = read_spectrum(file, selection)
-    low, high = widths or (2, None)
-    options = HuntOptions(family, sqrt_s, low, high, toys, sideband_criterion, not no_refit, blind)
+    narrowest, widest = widths or (2, None)
+    options = HuntOptions(
+        family=family,
+        sqrt_s=sqrt_s,
+        min_width=narrowest,
+        max_width=widest,
+        n_toys=toys,
+        sideband_criterion=sideband_criterion,
+        refit=not no_refit,
+        blind=blind,
+    )
     rng = np.random.default_rng(seed)
     spectrum, source = _counts(spectrum, source, options, pseudo_data, rng)
     found = replace(hunt(spectrum, options, rng), source=source)
@@ -143,7 +152,7 @@ def _print(found: Hunt, stem: Path, *, no_figures: bool) -> None:
         "parameters": ", ".join(f"{name} = {value:.5g} ± {error:.2g}" for name, value, error in parameters),
         "best window": f"[{low:g}, {high:g}], bin {best.first_bin}, width {best.width}, of {best.n_windows} windows",
         "counts": f"{best.counts:.0f} where {best.expected:.2f} are expected",
-        "local p": f"{best.local_p:.5g}  (t = {best.t:.5f}, {best.local_significance:.2f} sigma)",
+        "local p": f"{best.local_p:.5g}  (t = {best.t:.5f}, {max(best.local_significance, 0):.2f} sigma)",
         "global p": _global(found),
         "output": f"{stem}.json" + ("" if no_figures else ", .pdf, .png"),
     }

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from jetnae.bumphunt.spectrum import Floats
 
 Result = Annotated[Path, typer.Argument(help="The JSON file that `jetnae bumphunt scan` wrote.")]
-Mean = Annotated[float, typer.Option(help="Mean of the Gaussian signal, in the unit of the observable.")]
-Width = Annotated[float, typer.Option(help="Standard deviation of the Gaussian signal.")]
+Mean = Annotated[float | None, typer.Option(help="Mean of a Gaussian signal, in the unit of the observable.")]
+Width = Annotated[float | None, typer.Option(help="Standard deviation of the Gaussian signal.")]
+Template = Annotated[str | None, typer.Option(help="Shape of the signal instead: FILE.root:HISTOGRAM or FILE.csv.")]
 Experiments = Annotated[int, typer.Option(min=2, help="Spectra to throw, of each kind.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the pseudo-experiments.")]
 Output = Annotated[Path | None, typer.Option(help="Result file.  [default: RESULT.CHECK.json]")]
@@ -54,9 +55,10 @@ def coverage(
 
 def inject(
     result: Result,
-    mean: Mean,
-    width: Width,
     yields: Annotated[list[float], typer.Option("--yield", help="Signal events to inject; may be repeated.")],
+    mean: Mean = None,
+    width: Width = None,
+    template: Template = None,
     experiments: Experiments = 200,
     seed: Seed = 1,
     output: Output = None,
@@ -69,8 +71,8 @@ def inject(
 
     found, target = _read(result), _target(result, "inject", output, force=force)
     rng = np.random.default_rng(seed)
-    template = _template(found, mean, width)
-    done = injection(found.fit, template, yields=np.array(yields), n_experiments=experiments, rng=rng)
+    shape = _shape(found, mean, width, template)
+    done = injection(found.fit, shape, yields=np.array(yields), n_experiments=experiments, rng=rng)
     write_result(target, done, force=force)
     for i, n in enumerate(done.injected):
         print(
@@ -82,8 +84,9 @@ def inject(
 
 def bias(
     result: Result,
-    mean: Mean,
-    width: Width,
+    mean: Mean = None,
+    width: Width = None,
+    template: Template = None,
     alternative: Annotated[list[str] | None, typer.Option(help="Function to throw from; may be repeated.")] = None,
     experiments: Experiments = 200,
     seed: Seed = 1,
@@ -103,8 +106,8 @@ def bias(
         for name in names
         for family in families_of(name)
     )
-    rng, template = np.random.default_rng(seed), _template(found, mean, width)
-    done = run(others, template, found.fit.family, n_experiments=experiments, rng=rng)
+    rng, shape = np.random.default_rng(seed), _shape(found, mean, width, template)
+    done = run(others, shape, found.fit.family, n_experiments=experiments, rng=rng)
     write_result(target, done, force=force)
     for i, name in enumerate(done.alternatives):
         print(
@@ -114,13 +117,20 @@ def bias(
     _finish(target, done.passed(), sum(done.n_not_converged), experiments * len(others))
 
 
-def limit(result: Result, mean: Mean, width: Width, output: Output = None, force: Force = False) -> None:
-    """Fit a Gaussian signal with the background: yield, significance and 95 % CLs upper limit."""
+def limit(
+    result: Result,
+    mean: Mean = None,
+    width: Width = None,
+    template: Template = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Fit a signal with the background: yield, significance and 95 % CLs upper limit."""
     from jetnae.bumphunt.signal import fit_signal
 
     found, target = _read(result), _target(result, "limit", output, force=force)
     _require_unblinded(found)
-    done = fit_signal(found.visible, _template(found, mean, width), found.fit.family, sqrt_s=found.fit.sqrt_s)
+    done = fit_signal(found.visible, _shape(found, mean, width, template), found.fit.family, sqrt_s=found.fit.sqrt_s)
     write_result(target, done, force=force)
     interval = done.n_signal_interval
     minos = "MINOS found none" if interval is None else f"MINOS {interval[0]:.4g} to {interval[1]:.4g}"
@@ -138,8 +148,9 @@ def export(
     region: Annotated[
         tuple[float, float] | None, typer.Option(metavar="LOW HIGH", help="Signal region of the pyhf workspace.")
     ] = None,
-    mean: Annotated[float | None, typer.Option(help="Mean of the Gaussian signal of the workspace.")] = None,
-    width: Annotated[float | None, typer.Option(help="Standard deviation of that signal.")] = None,
+    mean: Mean = None,
+    width: Width = None,
+    template: Template = None,
     force: Force = False,
 ) -> None:
     """Write the result for HEPData, or as a pyhf workspace of the signal region with the sideband fit."""
@@ -152,9 +163,8 @@ def export(
     found = _read(result)
     texts = {} if hepdata is None else {hepdata / name: text for name, text in submission(found).items()}
     if pyhf is not None:
-        if mean is None or width is None:
-            raise InputError("a workspace needs a signal: give --mean and --width")
-        texts[pyhf] = json.dumps(_workspace(found, region, _template(found, mean, width)), indent=1) + "\n"
+        content = _workspace(found, region, _shape(found, mean, width, template))
+        texts[pyhf] = json.dumps(content, indent=1) + "\n"
     for path, text in texts.items():
         write_bytes(path, text.encode(), force=force)
         print(path)
@@ -206,10 +216,23 @@ def _read(path: Path) -> Hunt:
     return from_json(Hunt, content)
 
 
-def _template(found: Hunt, mean: float, width: float) -> Floats:
-    from jetnae.bumphunt.signal import gaussian
+def _shape(found: Hunt, mean: float | None, width: float | None, template: str | None) -> Floats:
+    """Share of the signal in each bin: a Gaussian, or the contents of a histogram with the bins of the search."""
+    import numpy as np
 
-    return gaussian(found.edges, mean=mean, width=width)
+    from jetnae.bumphunt.signal import gaussian
+    from jetnae.cli.spectra import read_table
+    from jetnae.errors import InputError
+
+    if template is None and mean is not None and width is not None:
+        return gaussian(found.edges, mean=mean, width=width)
+    if template is None or mean is not None or width is not None:
+        raise InputError("the shape of the signal is missing: give --mean and --width, or --template")
+    spectrum = read_table(template)
+    same = len(spectrum.edges) == len(found.edges) and np.allclose(spectrum.edges, found.edges, rtol=1e-9)
+    if not same or not spectrum.counts.any():
+        raise InputError(f"{template}: expected events of the signal in the same {len(found.counts)} bins as searched")
+    return np.asarray(spectrum.counts / spectrum.counts.sum())
 
 
 def _require_unblinded(found: Hunt) -> None:

@@ -37,15 +37,29 @@ class Selection:
 
 def read_spectrum(file: str, selection: Selection) -> tuple[Spectrum, str]:
     """The spectrum of FILE.csv, FILE.root:HISTOGRAM or a score file, and what it is in words."""
-    from jetnae.io.spectra import crop, read_csv_spectrum, read_root_spectrum
+    from jetnae.io.spectra import crop
 
-    path, _, histogram = file.rpartition(":")
-    if not path.endswith(".root") and not file.endswith(".csv"):
+    if not is_table(file):
         return _from_scores(Path(file), selection)
     if selection.cuts or selection.n_bins is not None:
         raise InputError(f"{file}: bins and cuts on the score are chosen for score files only, leave these options out")
-    spectrum = read_csv_spectrum(Path(file)) if file.endswith(".csv") else read_root_spectrum(Path(path), histogram)
+    spectrum = read_table(file)
     return (spectrum if selection.mass_range is None else crop(spectrum, *selection.mass_range)), file
+
+
+def is_table(file: str) -> bool:
+    """Whether it names bins with contents: FILE.csv or FILE.root:HISTOGRAM."""
+    return file.endswith(".csv") or file.rpartition(":")[0].endswith(".root")
+
+
+def read_table(file: str) -> Spectrum:
+    """The spectrum of FILE.csv or FILE.root:HISTOGRAM."""
+    from jetnae.io.spectra import read_csv_spectrum, read_root_spectrum
+
+    if not is_table(file):
+        raise InputError(f"{file}: expected FILE.csv or FILE.root:HISTOGRAM")
+    path, _, histogram = file.rpartition(":")
+    return read_csv_spectrum(Path(file)) if file.endswith(".csv") else read_root_spectrum(Path(path), histogram)
 
 
 def _from_scores(path: Path, selection: Selection) -> tuple[Spectrum, str]:

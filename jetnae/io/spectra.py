@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def read_csv_spectrum(path: Path) -> Spectrum:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(line for line in file if line.strip() and not line.startswith("#")))
+            lines = (line for line in file if line.strip() and not line.startswith("#"))
+            rows = list(islice(csv.DictReader(lines), MAX_BINS + 1))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
     if not 1 <= len(rows) <= MAX_BINS:
