@@ -9,9 +9,13 @@ from scipy.special import chdtrc, gammaln
 
 from jetnae.bumphunt.design import Design, make_design, means
 from jetnae.bumphunt.families import Family
-from jetnae.bumphunt.newton import MAX_ITERATIONS, fit_many, information
+from jetnae.bumphunt.newton import Fits, fit_many, information
 from jetnae.bumphunt.spectrum import Bools, Floats, Spectrum
 from jetnae.errors import InputError, NotConvergedError
+
+UNDETERMINED = 1e6
+"""Variance of an orthonormal parameter beyond which the events say nothing about it: expectations within e^100."""
+ADVICE = "use a family with fewer parameters, or more events"
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Fit:
 
     family, parameter_names, parameters, covariance : as in the formula, with ln p0 in events per unit of mass.
     orthonormal, orthonormal_covariance : the same where the basis is orthonormal over the fitted bins.
-    expected, expected_error : (n_bins,) counts and their standard error, also outside the fitted bins.
+    expected, expected_error : (n_bins,) counts and their standard error, also outside the fitted bins. expected_axes :
+    (n_bins, n_parameters) relative change of the expectation along independent directions, one standard deviation each.
     fitted : (n_bins,) bins in the likelihood. deviance, minus_two_ln_l, chi2 (Pearson's) and ndf are of those; for
     weighted spectra of counts and expectations divided by sum w^2 / sum w.
     """
@@ -36,6 +41,7 @@ class Fit:
     orthonormal_covariance: Floats
     expected: Floats
     expected_error: Floats
+    expected_axes: Floats
     deviance: float
     minus_two_ln_l: float
     chi2: float
@@ -70,15 +76,21 @@ def fit(spectrum: Spectrum, family: Family, *, sqrt_s: float, fitted: Bools | No
         raise InputError("no events in the bins to fit: nothing can be fitted, check cuts and range")
     design = make_design(family, spectrum.edges, sqrt_s=sqrt_s, fitted=used)
     precision = _precision(spectrum, used)
-    found = fit_many(design, spectrum.counts[None], start=_start(design, spectrum, used), precision=precision)
-    result = _summarize(design, spectrum, precision, (sqrt_s, used, found.parameters[0]), int(found.n_iterations[0]))
-    if found.converged[0] and np.isfinite(result.parameter_errors).all():
-        return result
+    found = fit_many(design, spectrum.counts[None], start=starting_point(design, spectrum, used), precision=precision)
+    result = _summarize(design, spectrum, precision, (sqrt_s, used, found))
+    if not result.converged:
+        raise NotConvergedError(f"{_state(result)}: {ADVICE}", result)
+    largest = float(np.linalg.eigvalsh(result.orthonormal_covariance)[-1])
+    if largest > UNDETERMINED:
+        raise NotConvergedError(f"{_state(result)}, where the events do not determine all parameters: {ADVICE}", result)
+    return result
+
+
+def _state(result: Fit) -> str:
     state = ", ".join(f"{n} = {v:.4g}" for n, v in zip(result.parameter_names, result.parameters, strict=True))
-    raise NotConvergedError(
-        f"the fit of {family.name} did not converge in {result.n_iterations} steps (-2 ln L = "
-        f"{result.minus_two_ln_l:.3f} at {state}): use a family with fewer parameters or a narrower range",
-        result,
+    return (
+        f"the fit of {result.family} did not converge: after {result.n_iterations} steps it stands at "
+        f"-2 ln L = {result.minus_two_ln_l:.3f}, {state}"
     )
 
 
@@ -93,32 +105,36 @@ def _precision(spectrum: Spectrum, fitted: Bools) -> Floats:
     """Sum w / sum w^2 of each fitted bin; empty bins of a weighted spectrum take that of the whole spectrum."""
     if spectrum.variances is None:
         return fitted.astype(np.float64)
-    average = spectrum.counts.sum() / max(spectrum.variances.sum(), 1e-300)
+    average = 1 / _weight(spectrum, fitted)
     some = (spectrum.counts > 0) & (spectrum.variances > 0)
     inverse = np.where(some, spectrum.counts / np.where(some, spectrum.variances, 1), average)
     return np.where(fitted, inverse, 0.0)
 
 
-def _start(design: Design, spectrum: Spectrum, fitted: Bools) -> Floats:
-    """Least squares in the logarithm of the counts."""
-    counts = spectrum.counts + 0.5 * spectrum.counts[fitted].mean() / max(spectrum.counts[fitted].max(), 1e-300)
+def _weight(spectrum: Spectrum, fitted: Bools) -> float:
+    """Sum w^2 / sum w of the fitted bins: what an event weighs."""
+    if spectrum.variances is None or not spectrum.variances[fitted].any():
+        return 1.0
+    return float(spectrum.variances[fitted].sum() / spectrum.counts[fitted].sum())
+
+
+def starting_point(design: Design, spectrum: Spectrum, fitted: Bools) -> Floats:
+    """Orthonormal parameters by least squares in the logarithm of the counts."""
+    counts = spectrum.counts + 0.5 * _weight(spectrum, fitted)
     target = np.log(counts / np.diff(spectrum.edges))
     weight = np.where(fitted, np.sqrt(counts), 0.0)
     basis = design.basis.mean(axis=1)
     return np.asarray(np.linalg.lstsq(basis * weight[:, None], target * weight, rcond=None)[0])
 
 
-def _summarize(
-    design: Design, spectrum: Spectrum, precision: Floats, point: tuple[float, Bools, Floats], n_iterations: int
-) -> Fit:
-    sqrt_s, fitted, orthonormal = point
-    log_means, gradient = means(design, orthonormal[None])
-    expected = np.exp(log_means[0])
-    covariance = np.linalg.inv(information(design, orthonormal[None], precision)[0])
-    relative = np.einsum("ij,jk,ik->i", gradient[0], covariance, gradient[0])
+def _summarize(design: Design, spectrum: Spectrum, precision: Floats, result: tuple[float, Bools, Fits]) -> Fit:
+    sqrt_s, fitted, found = result
+    orthonormal, expected = found.parameters[0], found.expected[0]
+    covariance = np.linalg.inv(information(design, found.parameters, precision)[0])
+    values, directions = np.linalg.eigh(covariance)
+    axes = means(design, found.parameters).gradient[0] @ (directions * np.sqrt(np.maximum(values, 0)))
     scaled, mean = (spectrum.counts * precision)[fitted], (expected * precision)[fitted]
-    constant = scaled - scaled * np.log(np.where(scaled > 0, scaled, 1)) + gammaln(scaled + 1)
-    deviance = float(2 * np.sum(mean - scaled + scaled * np.log(np.where(scaled > 0, scaled, 1) / mean)))
+    saturated = scaled - scaled * np.log(np.where(scaled > 0, scaled, 1)) + gammaln(scaled + 1)
     return Fit(
         family=design.family.name,
         sqrt_s=float(sqrt_s),
@@ -130,11 +146,12 @@ def _summarize(
         orthonormal=orthonormal,
         orthonormal_covariance=covariance,
         expected=expected,
-        expected_error=expected * np.sqrt(np.maximum(relative, 0)),
-        deviance=deviance,
-        minus_two_ln_l=deviance + float(2 * constant.sum()),
-        chi2=float(np.sum((scaled - mean) ** 2 / mean)),
+        expected_error=expected * np.sqrt(np.sum(axes**2, axis=1)),
+        expected_axes=axes,
+        deviance=float(found.deviance[0]),
+        minus_two_ln_l=float(found.deviance[0] + 2 * saturated.sum()),
+        chi2=float(np.sum((scaled - mean) ** 2 / np.maximum(mean, 1e-300))),
         ndf=int(fitted.sum()) - len(orthonormal),
-        converged=n_iterations < MAX_ITERATIONS,
-        n_iterations=n_iterations,
+        converged=bool(found.converged[0]),
+        n_iterations=int(found.n_iterations[0]),
     )

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jetnae.bumphunt.families import families_of
-from jetnae.bumphunt.fit import Fit
+from jetnae.bumphunt.families import FAMILIES, families_of
+from jetnae.bumphunt.fit import Fit, fit
+from jetnae.bumphunt.newton import CELLS
 from jetnae.bumphunt.order import Ladder, Order, choose_order, fit_ladder, make_ladder
 from jetnae.bumphunt.scan import Scan, largest_t, scan_windows, with_toys
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints, Spectrum, require_counts
 from jetnae.bumphunt.windows import Windows, make_windows
 from jetnae.errors import InputError
-
-TOYS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Hunt:
     counts : of each bin, None where blinded. fit : the background. order : the choice among nested families, None
     for a single family. scan : the best window; with blinded bins, among windows without any of them. toy_orders :
     how many pseudo-experiments chose each family. n_toys_not_converged : of the fits to pseudo-experiments; these
-    take part with the last state of the fit.
+    take part with the last state of the fit. source : what the spectrum is, in words.
     """
 
     options: HuntOptions
@@ -55,6 +54,18 @@ class Hunt:
     scan: Scan
     toy_orders: dict[str, int] | None
     n_toys_not_converged: int | None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        n_bins, last = len(self.counts), self.scan.first_bin + self.scan.width
+        same = len(self.edges) - 1 == n_bins == len(self.fit.expected) == len(self.fit.fitted) >= last
+        if not (same and np.array_equal(self.edges, self.fit.edges) and self.fit.family in FAMILIES):
+            raise InputError("the result of a search does not fit together: write it again")
+
+    @property
+    def visible(self) -> Spectrum:
+        """The spectrum as far as it was seen, with nothing in the blinded bins (those that `fit` did not use)."""
+        return Spectrum(np.array([n or 0 for n in self.counts], dtype=np.float64), self.edges)
 
 
 def hunt(spectrum: Spectrum, options: HuntOptions, rng: np.random.Generator | None = None) -> Hunt:
@@ -98,8 +109,9 @@ def fit_background(
 ) -> tuple[Fit, Order | None]:
     """Fit the family of the options, or choose it by the F-test; raises as `fit` and `choose_order`."""
     families = families_of(options.family)
-    nominal, order = choose_order(spectrum, families, sqrt_s=options.sqrt_s, fitted=fitted)
-    return nominal, order if len(families) > 1 else None
+    if len(families) == 1:
+        return fit(spectrum, families[0], sqrt_s=options.sqrt_s, fitted=fitted), None
+    return choose_order(spectrum, families, sqrt_s=options.sqrt_s, fitted=fitted)
 
 
 def _with_toys(result: Hunt, windows: Windows, rng: np.random.Generator) -> Hunt:
@@ -109,8 +121,9 @@ def _with_toys(result: Hunt, windows: Windows, rng: np.random.Generator) -> Hunt
     expected = _where(seen, result.fit.expected)
     orders = np.zeros(len(families_of(options.family)), dtype=np.int64)
     toy_t, failed = [], 0
-    for start in range(0, options.n_toys, TOYS_AT_ONCE):
-        toys = rng.poisson(expected, (min(TOYS_AT_ONCE, options.n_toys - start), len(expected)))
+    size = max(1, CELLS // len(expected))
+    for start in range(0, options.n_toys, size):
+        toys = rng.poisson(expected, (min(size, options.n_toys - start), len(expected)))
         background, order, n_failed = _background(ladder, toys, expected)
         toy_t.append(largest_t(toys, background, windows, options.sideband_criterion))
         failed += n_failed

@@ -9,10 +9,10 @@ from scipy.special import fdtrc
 
 from jetnae.bumphunt.design import Design, make_design
 from jetnae.bumphunt.families import Family
-from jetnae.bumphunt.fit import Fit, fit
+from jetnae.bumphunt.fit import Fit, fit, starting_point
 from jetnae.bumphunt.newton import Fits, fit_many
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints, Spectrum
-from jetnae.errors import InputError
+from jetnae.errors import InputError, NotConvergedError
 
 SIZE = 0.05
 """A further parameter stays when the F-test gives it a p-value below this: the custom of dijet searches."""
@@ -42,15 +42,15 @@ class Ladder:
     fitted: Bools
 
 
-def f_test(deviance: Floats, deviance_next: Floats, ndf: int, ndf_next: int) -> Floats:
+def f_test(deviance: Floats | float, deviance_next: Floats | float, ndf: int, ndf_next: int) -> Floats:
     """p-value for the improvement from one family to the next being chance.
 
-    F = ((D1 - D2) / (ndf1 - ndf2)) / (D2 / ndf2), with Poisson deviances D in place of chi-squared sums, which
-    the fits minimize, so that F is never negative.
+    F = ((D1 - D2) / (ndf1 - ndf2)) / max(D2 / ndf2, 1), with Poisson deviances D in place of chi-squared sums: the
+    fits minimize them, so that F is never negative. Counts do not scatter less than Poisson counts, but where bins
+    hold few events D2 / ndf2 falls far below one; without the bound the test would ask for ever more parameters.
     """
-    gain = np.maximum(deviance - deviance_next, 0) / (ndf - ndf_next)
-    rest = np.maximum(deviance_next, 1e-300) / ndf_next
-    return np.asarray(fdtrc(ndf - ndf_next, ndf_next, gain / rest))
+    gain = np.maximum(np.asarray(deviance) - deviance_next, 0) / (ndf - ndf_next)
+    return np.asarray(fdtrc(ndf - ndf_next, ndf_next, gain / np.maximum(np.asarray(deviance_next) / ndf_next, 1)))
 
 
 def choose_order(
@@ -58,8 +58,8 @@ def choose_order(
 ) -> tuple[Fit, Order]:
     """Fit nested families, fewest parameters first, until a further parameter is not significant.
 
-    Families with as many parameters as fitted bins or more are left out. Raises as `fit`, and `InputError` when
-    no family is left.
+    Families with as many parameters as fitted bins or more are left out. Raises as `fit`, except where a parameter
+    that is not significant is not determined either, and `InputError` when no family is left.
     """
     n_fitted = len(spectrum.counts) if fitted is None else int(np.sum(fitted))
     usable = [family for family in families if len(family.basis) < n_fitted]
@@ -68,14 +68,15 @@ def choose_order(
         raise InputError(f"{n_fitted} bins to fit with {few} parameters or more: use finer bins or a wider range")
     fits = [fit(spectrum, usable[0], sqrt_s=sqrt_s, fitted=fitted)]
     p_values: list[float] = []
-    chosen = 0
     for family in usable[1:]:
-        fits.append(fit(spectrum, family, sqrt_s=sqrt_s, fitted=fitted))
-        before, after = fits[-2:]
-        p_values.append(float(f_test(np.array(before.deviance), np.array(after.deviance), before.ndf, after.ndf)))
+        following, error = _attempt(spectrum, family, sqrt_s, fitted)
+        p_values.append(float(f_test(fits[-1].deviance, following.deviance, fits[-1].ndf, following.ndf)))
+        fits.append(following)
         if p_values[-1] >= SIZE:
             break
-        chosen += 1
+        if error:
+            raise error
+    chosen = sum(p < SIZE for p in p_values)
     order = Order(
         families=tuple(each.family for each in fits),
         deviances=np.array([each.deviance for each in fits]),
@@ -86,16 +87,28 @@ def choose_order(
     return fits[chosen], order
 
 
+def _attempt(
+    spectrum: Spectrum, family: Family, sqrt_s: float, fitted: Bools | None
+) -> tuple[Fit, NotConvergedError | None]:
+    """A fit, with the error where the deviance is at its minimum but the events do not determine all parameters."""
+    try:
+        return fit(spectrum, family, sqrt_s=sqrt_s, fitted=fitted), None
+    except NotConvergedError as error:
+        if not (isinstance(error.last, Fit) and error.last.converged):
+            raise
+        return error.last, error
+
+
 def make_ladder(nominal: Fit, families: tuple[Family, ...]) -> Ladder:
     """What pseudo-experiments thrown from a fit need so that the choice of the order can be repeated in each."""
     usable = [family for family in families if len(family.basis) < nominal.fitted.sum() or len(families) == 1]
     designs = [make_design(family, nominal.edges, sqrt_s=nominal.sqrt_s, fitted=nominal.fitted) for family in usable]
     smooth = Spectrum(nominal.expected, nominal.edges)
+    guesses = [starting_point(design, smooth, nominal.fitted) for design in designs]
+    precision = nominal.fitted.astype(np.float64)
     starts = [
-        nominal.orthonormal
-        if family.name == nominal.family
-        else fit(smooth, family, sqrt_s=nominal.sqrt_s, fitted=nominal.fitted).orthonormal
-        for family in usable
+        fit_many(design, nominal.expected[None], start=guess, precision=precision).parameters[0]
+        for design, guess in zip(designs, guesses, strict=True)
     ]
     return Ladder(tuple(designs), tuple(starts), nominal.fitted)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv, ndtri, ndtri_exp
 
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints
 from jetnae.bumphunt.tails import calm, divergence, local_p, minus_log_p
@@ -63,8 +63,8 @@ class Scan:
 
     @property
     def local_significance(self) -> float:
-        """`local_p` in standard deviations of a normal distribution, one-sided."""
-        return float(-ndtri(self.local_p))
+        """`local_p` in standard deviations of a normal distribution, one-sided; minus infinity without an excess."""
+        return float(-ndtri_exp(-self.t))
 
     @property
     def global_significance(self) -> float | None:
@@ -118,7 +118,7 @@ def scan_windows(counts: Floats, expected: Floats, windows: Windows, *, sideband
         width=int(windows.width[best]),
         counts=float(d[best]),
         expected=float(b[best]),
-        local_p=float(p[best]),
+        local_p=float(p[best]) if allowed[best] else 1.0,
         t=float(t[best]) if allowed[best] else 0.0,
         window_first=windows.first,
         window_width=windows.width,

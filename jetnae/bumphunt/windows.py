@@ -9,6 +9,8 @@ import numpy as np
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints
 from jetnae.errors import InputError
 
+MAX_WINDOWS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -41,13 +43,16 @@ class Windows:
 def make_windows(allowed: Bools, *, min_width: int, max_width: int | None = None) -> Windows:
     """All windows of `min_width` to `max_width` bins (default: half of the bins) in steps of one bin.
 
-    allowed : (n_bins,) bins a window may contain. Raises `InputError` when no window fits.
+    allowed : (n_bins,) bins a window may contain. Raises `InputError` when no window fits, or too many do.
     """
     n_bins = len(allowed)
     widest = max(n_bins // 2, min_width) if max_width is None else max_width
     if not 1 <= min_width <= widest <= n_bins:
         raise InputError(f"windows of {min_width} to {widest} bins on {n_bins} bins: expected 1 <= min <= max <= bins")
     widths = range(min_width, widest + 1)
+    n_windows = sum(n_bins - width + 1 for width in widths)
+    if n_windows > MAX_WINDOWS:
+        raise InputError(f"{n_windows} windows, expected {MAX_WINDOWS} at most: use coarser bins or narrower windows")
     first = np.concatenate([np.arange(n_bins - width + 1) for width in widths])
     width = np.concatenate([np.full(n_bins - width + 1, width) for width in widths])
     windows = Windows(first, width, n_bins)

@@ -30,7 +30,10 @@ FIGURES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
         {"spectra": spectra_figure, "efficiency": efficiency_figure, "jsd": divergence_figure},
     ),
 }
-"""Kind of result: its class, and by suffix its figures, each `figure(result, *, look, title)`."""
+"""Kind of result: its class, and by suffix its figures, each `figure(result, *, look, title)`.
+
+A figure with an empty suffix has the name of the result; one that returns None is not drawn for that result.
+"""
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -49,14 +52,9 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def figure_stems(kind: str, stem: Path) -> list[Path]:
-    """Where the figures of a kind of result are written, without suffix."""
-    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in FIGURES[kind][1]]
-
-
 def figure_files(kind: str, stem: Path) -> list[Path]:
-    """All files that `draw_result` writes."""
-    return [path for each in figure_stems(kind, stem) for path in figure_paths(each)]
+    """All files that `draw_result` may write."""
+    return [path for suffix in FIGURES[kind][1] for path in figure_paths(_stem(stem, suffix))]
 
 
 def draw_result(
@@ -69,5 +67,10 @@ def draw_result(
     return [
         path
         for suffix, figure in figures.items()
-        for path in save_figure(figure, stem.with_name(f"{stem.name}.{suffix}"), force=force, look=look)
+        if figure is not None
+        for path in save_figure(figure, _stem(stem, suffix), force=force, look=look)
     ]
+
+
+def _stem(stem: Path, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}.{suffix}" if suffix else stem.name)
