@@ -13,3 +13,13 @@ class InputError(JetnaeError):
 
 class MissingExtraError(InputError):
     """A command needs an optional dependency that is not installed."""
+
+
+class NotConvergedError(JetnaeError):
+    """A fit that found no minimum; `last` is where it stopped."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, last: object = None) -> None:
+        super().__init__(message)
+        self.last = last

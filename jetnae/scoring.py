@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint, load_model
+from jetnae.decorrelation import Decorrelation, apply
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, available
 from jetnae.images import ImageSpec
@@ -138,6 +139,7 @@ class ScoreJob:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     force: bool = False
     command: str = ""
+    decorrelation: Decorrelation | None = None
 
 
 def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) -> ScoreSummary:
@@ -147,6 +149,7 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
     """
     started = time.monotonic()
     tally = Tally()
+    _require_own(job)
     selection = job.options.selection
     options = replace(job.options, features=sources(job.checkpoint.spec, selection))
     with (
@@ -158,7 +161,8 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
                 check_fits(job.checkpoint, jets, job.path)
             passed = passing(selection, jets)
             scored = score_jets(jets, job.checkpoint, job.device, selected=passed.jets)
-            writer.append(scored.columns(), jets.jets_per_event, scored.event_columns())
+            columns = scored.columns() | _decorrelated(scored, job.decorrelation)
+            writer.append(columns, jets.jets_per_event, scored.event_columns())
             tally.add(scored, passed.flow)
             release_memory()
             if report is not None:
@@ -166,6 +170,27 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
         if tally.n_events != file.n_events:
             raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
     return tally.summary(job.output, file.match, time.monotonic() - started)
+
+
+def _require_own(job: ScoreJob) -> None:
+    owner, header = job.decorrelation, job.checkpoint.header
+    if owner is not None and owner.model_sha256 != header.sha256:
+        raise InputError(
+            f"the decorrelation belongs to the model {owner.model} ({owner.model_sha256[:12]}), the scores are of "
+            f"{header.name} ({header.sha256[:12]}): fit one on these with `jetnae sculpt --fit-decorrelation`"
+        )
+
+
+def _decorrelated(scored: ScoredJets, decorrelation: Decorrelation | None) -> dict[str, Any]:
+    """The column `score_decorrelated`, or none."""
+    if decorrelation is None:
+        return {}
+    jets = scored.jets
+    events = {name: column for name, column in jets.events.items() if isinstance(column, np.ndarray)}
+    per_event = {name: column[jets.event_index - jets.first_event] for name, column in events.items()}
+    known = {**per_event, **jets.columns, **scored.columns()}
+    mapped = apply(decorrelation.quantile_map, scored.score, known)
+    return {"score_decorrelated": mapped.astype(np.float32)}
 
 
 def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
@@ -181,4 +206,5 @@ def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
         "collection": file.match.collection.name,
         "selection": list(job.options.selection.cuts),
         "command": job.command,
+        **({} if job.decorrelation is None else {"decorrelated_from": list(job.decorrelation.quantile_map.columns)}),
     }

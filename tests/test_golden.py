@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from jetnae.bumphunt import Hunt
 from jetnae.checkpoint import FORMAT_VERSION, load_checkpoint
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import read_scores
-from tests.golden.make import COUNTS, EVENTS, JETS
+from jetnae.results import from_json, to_json
+from tests.golden.make import COUNTS, EVENTS, FALLING, JETS
 
 CHECKPOINTS = [f"checkpoint-v{version}.safetensors" for version in range(1, FORMAT_VERSION + 1)]
 SCORE_FILES = [f"scores-v{version}.{suffix}" for version in range(1, SCORES_VERSION + 1) for suffix in ("root", "h5")]
@@ -34,3 +37,12 @@ def test_score_files_keep_their_content(name: str) -> None:
     for group, columns in ((scores.jets, JETS), (scores.events, EVENTS)):
         for key, column in columns.items():
             np.testing.assert_array_equal(group[key], column)
+
+
+def test_results_of_searches_keep_their_content() -> None:
+    content = json.loads((GOLDEN / "hunt-v1.json").read_text())
+    found = from_json(Hunt, content)
+    assert to_json(found) == content
+    assert found.counts == (*FALLING[:5], None, None, *FALLING[7:])
+    assert found.options.blind == (150, 170)
+    assert (found.scan.first_bin, found.scan.width) == (content["scan"]["first_bin"], content["scan"]["width"])

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from jetnae.errors import InputError
-from jetnae.plotting import save_figure
+from jetnae.plotting import Style, save_figure
+from jetnae.plotting.roc import roc_figure, sic_figure
 from jetnae.plotting.scores import ScoreClass, score_classes, score_distribution
+from jetnae.plotting.sculpting import divergence_figure, efficiency_figure, spectra_figure
+from jetnae.roc import Roc, RocOptions, compare, make_samples
+from jetnae.sculpting import Sculpting, SculptOptions, mass_dependence
 
 RNG = np.random.default_rng(1)
 BACKGROUND = ScoreClass("QCD", RNG.lognormal(0, 1, 500), RNG.uniform(0.5, 2, 500))
@@ -61,3 +65,68 @@ def test_figures_are_saved_once_and_leave_no_style_behind(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="--force"):
         save_figure(figure, tmp_path / "score.v1")
     assert dict(mpl.rcParams) == before
+
+
+@pytest.fixture(scope="module")
+def roc() -> Roc:
+    label = np.repeat([1, 0], [200, 300])
+    score = np.random.default_rng(1).normal(label, 1)
+    models = {"model": score, "other": score**3}
+    return compare(
+        models, {"pt": -score}, make_samples(label), np.random.default_rng(1), options=RocOptions(n_bootstrap=5)
+    )
+
+
+@pytest.fixture(scope="module")
+def sculpting() -> Sculpting:
+    rng = np.random.default_rng(1)
+    mass = rng.gamma(4.0, 20.0, 3000)
+    options = SculptOptions(n_permutations=20, n_distance_permutations=2, max_distance_jets=100)
+    scores = {"score": mass + rng.normal(0, 20, 3000), "score_decorrelated": rng.random(3000)}
+    found = [mass_dependence(score, mass, rng, names=(name, "mass"), options=options) for name, score in scores.items()]
+    return Sculpting(tuple(found))
+
+
+@pytest.mark.parametrize("look", Style)
+def test_the_same_result_gives_the_same_bytes_in_every_style(look: Style, roc: Roc, tmp_path: Path) -> None:
+    paths = [save_figure(sic_figure(roc, look=look), tmp_path / name, look=look) for name in ("first", "second")]
+    for first, second in zip(*paths, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    pdf = paths[0][0].read_bytes()
+    assert b"/Type3" not in pdf  # editors of journals refuse fonts of this type
+    assert b"/CIDFontType" in pdf
+    assert b"CreationDate" not in pdf
+
+
+def test_a_roc_figure_shows_its_result(roc: Roc) -> None:
+    axes, ratio = roc_figure(roc, title="Simulation").axes
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == [
+        *(f"{curve.name}, AUC {curve.auc.value:.3f}" for curve in roc.curves[:2]),
+        f"Jet $p_\\mathrm{{T}}$ (reversed), AUC {roc.curves[2].auc.value:.3f}",
+        "Random",
+    ]
+    assert axes.get_title(loc="left") == "Simulation"
+    for line, curve in zip(axes.lines, roc.curves, strict=False):
+        some = curve.bkg_eff > 0
+        np.testing.assert_array_equal(line.get_xdata(), curve.sig_eff[some])
+        np.testing.assert_array_equal(line.get_ydata(), 1 / curve.bkg_eff[some])
+    first, second = (np.asarray(line.get_ydata(), dtype=float) for line in ratio.lines[:2])
+    assert set(first[np.isfinite(first)]) == {1.0}
+    # a monotone change of a score does not change its curve
+    np.testing.assert_allclose(second[np.isfinite(second)], 1)
+
+
+def test_sculpting_figures_show_their_result(sculpting: Sculpting) -> None:
+    axes = divergence_figure(sculpting).axes[0]
+    for line, found in zip(axes.lines, sculpting.scores, strict=False):
+        np.testing.assert_array_equal(line.get_xdata(), 1 / found.scan_bkg_eff)
+        np.testing.assert_array_equal(line.get_ydata(), 1 / found.scan_jsd)
+    figures = [spectra_figure(sculpting), efficiency_figure(sculpting)]
+    assert [len(figure.axes) for figure in figures] == [4, 2]
+    for axes in [*figures[0].axes[2:], *figures[1].axes]:
+        assert axes.get_xlabel() == "Jet mass [GeV]"
+    spectra = figures[0].axes[0].patches
+    for patch, cut in zip(spectra[1:], sculpting.scores[0].cuts, strict=True):
+        merged = cut.counts.reshape(-1, 2).sum(axis=1) / cut.counts.sum()
+        np.testing.assert_allclose(patch.get_data().values, merged)

@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from jetnae.cli import convert, inspect, models, plot, sample, score, train
+from jetnae.cli import (
+    bumphunt,
+    convert,
+    inspect,
+    models,
+    plot,
+    roc,
+    sample,
+    score,
+    sculpt,
+    train,
+    working_points,
+)
 from jetnae.errors import JetnaeError
 from jetnae.version import __version__
 
@@ -30,7 +42,11 @@ app.command("convert")(convert.convert)
 app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
+app.command("roc")(roc.roc)
+app.command("workingpoints")(working_points.working_points)
+app.command("sculpt")(sculpt.sculpt)
 app.command("plot")(plot.plot)
+app.add_typer(bumphunt.app, name="bumphunt")
 
 
 def _version(show: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,7 +21,12 @@ from rich.progress import (
 from jetnae.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
+    from _typeshed import DataclassInstance
+
+    from jetnae.plotting import Style
 
 
 def find_device(name: str) -> torch.device:
@@ -55,3 +62,40 @@ def progress_bar(what: str) -> Iterator[Callable[..., None]]:
             progress.update(task, completed=done, total=total, note=note)
 
         yield update
+
+
+LOOK = Annotated[str, typer.Option("--style", help="Look of the figures: plain, CMS, ATLAS or LHCb.")]
+TITLE = Annotated[str, typer.Option(help="What the jets are; stands above the figures, as 'Simulation, no pile-up'.")]
+
+
+def find_style(name: str) -> Style:
+    """The style of that name; raises `InputError` naming the known ones."""
+    from jetnae.plotting import Style
+
+    if name not in set(Style):
+        raise InputError(f"unknown style '{name}', expected one of {', '.join(Style)}")
+    return Style(name)
+
+
+def write_result(
+    result: DataclassInstance, stem: Path, *, look: str = "plain", title: str = "", force: bool = False
+) -> None:
+    """Write NAME.KIND.json and draw its figures as `jetnae plot` would draw them again, printing each path."""
+    from jetnae.files import refuse_existing, write_bytes
+    from jetnae.plotting.results import draw_result, figure_files
+    from jetnae.results import to_json
+
+    content = to_json(result)
+    path = result_path(stem, content["kind"])
+    for each in (path, *figure_files(content["kind"], stem)):
+        refuse_existing(each, force=force)
+    chosen = find_style(look)
+    data = json.dumps(content, allow_nan=False) + "\n"
+    write_bytes(path, data.encode(), force=force)
+    for each in (path, *draw_result(json.loads(data), stem, force=force, look=chosen, title=title)):
+        print(each)
+
+
+def result_path(stem: Path, kind: str) -> Path:
+    """The name of a result file."""
+    return stem.with_name(f"{stem.name}.{kind}.json")

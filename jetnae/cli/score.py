@@ -30,6 +30,9 @@ def score(
         None, help="Output file, or folder for several inputs. Default: here, NAME.scores.root."
     ),
     keep: list[str] = typer.Option([], help="Column of the input to copy into the output; may be repeated."),
+    decorrelate: Path | None = typer.Option(
+        None, help="Map made by `jetnae sculpt --fit-decorrelation`; adds the column score_decorrelated."
+    ),
     select: reading.Select = [],  # noqa: B006  typer copies it
     golden_json: reading.GoldenJson = None,
     cross_section: reading.CrossSection = None,
@@ -49,10 +52,12 @@ def score(
     """
     from jetnae.checkpoint import load_model
     from jetnae.cli.options import find_device, progress_bar
+    from jetnae.decorrelation import load_decorrelation
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
     targets = _targets(files, output, force=force)
     checkpoint = load_model(model or DEFAULT_MODEL)
+    decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
     options = reading.read_options(
         layout=layout,
         collection=collection,
@@ -66,7 +71,7 @@ def score(
     found_device = find_device(device)
     command = shlex.join(["jetnae", *sys.argv[1:]])
     for path, target in targets.items():
-        job = ScoreJob(path, target, checkpoint, options, found_device, force, command)
+        job = ScoreJob(path, target, checkpoint, options, found_device, force, command, decorrelation)
         with progress_bar(f"scoring {path.name}") as update:
             summary = score_file(job, update)
         _print(path, summary, checkpoint)

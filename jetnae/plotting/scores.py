@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jetnae.jets import WEIGHT
-from jetnae.plotting import COLORS, style
+from jetnae.plotting.style import COLORS, Style, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,14 +55,16 @@ def score_classes(
     return [ScoreClass(name, score[mask], weight[mask]) for name, mask in chosen.items() if mask.any()]
 
 
-def score_distribution(classes: Sequence[ScoreClass], *, title: str = "", note: str = "", model: str = "") -> Figure:
+def score_distribution(
+    classes: Sequence[ScoreClass], *, title: str = "", note: str = "", model: str = "", look: Style = Style.PLAIN
+) -> Figure:
     """Share of the jets of each class per bin of the score, with statistical errors.
 
     classes : the first is filled. The axis is logarithmic where all scores are positive.
     title : what the jets are, above the axes on the left; model : which model, on the right; note : over the legend.
     """
     edges, logarithmic = _edges(np.concatenate([each.score for each in classes]))
-    with style():
+    with style(look):
         figure = Figure(figsize=(9, 7), layout="constrained")
         axes = figure.add_subplot()
         for each, color in zip(classes, COLORS, strict=False):

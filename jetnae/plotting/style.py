@@ -1,0 +1,82 @@
+"""The look of all figures: the one place that knows the styles of mplhep."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import mplhep
+from cycler import cycler
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from matplotlib.axes import Axes
+
+COLORS = ("#3f90da", "#bd1f01", "#ffa90e", "#832db6", "#94a4a2", "#a96b59", "#e76300", "#717581", "#b9ac70", "#92dadd")
+"""Distinguishable with color vision deficiency and in print (arXiv:2107.02270)."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+"""Line styles, so that curves can be told apart without colors."""
+
+COLUMN, PAGE = 10.0, 20.6
+"""Widths in inches of figures for one column and for the page of a journal, at three times the printed size."""
+
+
+class Style(StrEnum):
+    """Whose papers a figure looks like; none of them puts an experiment's name on it."""
+
+    PLAIN = "plain"
+    CMS = "CMS"
+    ATLAS = "ATLAS"
+    LHCB = "LHCb"
+
+
+FIXED: dict[str, Any] = {
+    "figure.autolayout": False,
+    "savefig.bbox": None,
+    "mathtext.cal": "sans",  # some styles ask for a calligraphic font that few machines have, and nothing here uses
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "axes.prop_cycle": cycler(color=COLORS),
+    "axes.formatter.use_mathtext": True,
+    "axes.xmargin": 0.05,
+    "xaxis.labellocation": "right",
+    "yaxis.labellocation": "top",
+}
+"""What holds in every style: fonts that editors accept, colors that everybody can tell apart."""
+
+SIZES: dict[str, Any] = {
+    "font.size": 26,
+    "axes.labelsize": 26,
+    "axes.titlesize": 20,
+    "xtick.labelsize": 22,
+    "ytick.labelsize": 22,
+    "legend.fontsize": 20,
+    "legend.title_fontsize": 20,
+    "lines.linewidth": 2.5,
+    "lines.markersize": 8,
+    "legend.frameon": False,
+    "xtick.major.pad": 12,
+    "xtick.minor.pad": 12,
+    "ytick.major.pad": 10,
+    "ytick.minor.pad": 10,
+    "axes.titlepad": 10,
+}
+"""The styles are made for different sizes of figures, all of ours have one."""
+
+
+def style(name: Style = Style.PLAIN) -> AbstractContextManager[None]:
+    """The style of all figures, for as long as they are made and saved; nothing global is changed."""
+    sheet = mplhep.style.CMS if name == Style.PLAIN else getattr(mplhep.style, name.value)
+    parameters: Any = {**sheet, **SIZES, **FIXED}
+    return mpl.rc_context(parameters)
+
+
+def annotate(axes: Axes, *, title: str = "", right: str = "") -> None:
+    """Write above the axes: what the data are on the left, where they are from on the right."""
+    if title:
+        axes.set_title(title, loc="left")
+    if right:
+        axes.set_title(right, loc="right")
