@@ -232,9 +232,20 @@ def _jet_vectors(jets: Mapping[str, FloatArray], scale: float) -> Momenta:
     return pt * scale, eta, phi, mass * scale
 
 
+def _all_good(momenta: Momenta) -> bool:
+    """Whether nothing has to be left out, which is quick to see: a sum is finite only if all its terms are."""
+    pt = momenta[0]
+    if not len(pt) or not MIN_PT <= pt.min() <= pt.max() <= MAX_PT:
+        return not len(pt)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return all(np.isfinite(column.sum(dtype=np.float64)) for column in momenta[1:])
+
+
 def drop_bad(constituents: Constituents) -> tuple[Constituents, int]:
     """Leave out empty slots (pt = 0, silently) and ones that are not finite, negative or absurd (counted)."""
     pt = constituents.momenta[0]
+    if _all_good(constituents.momenta):
+        return constituents, 0
     good = ((pt >= MIN_PT) & (pt <= MAX_PT)) | (pt == 0)  # false for NaN
     for column in constituents.momenta[1:]:
         good &= np.isfinite(column)
