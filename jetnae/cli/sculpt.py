@@ -48,7 +48,8 @@ def sculpt(
     """Compare the background mass before and after cuts on the score, and with what random jets would give.
 
     Writes NAME.sculpting.json and its figures. With --fit-decorrelation, the map is fitted on every second event and
-    all results are of the others, before and after it; apply it with `jetnae score --decorrelate`.
+    all results are of the others, before and after it; apply it with `jetnae score --decorrelate`. A map fluctuates
+    with the jets it was fitted on: with equal halves, a perfect one leaves about 1.3 times what random jets give.
     """
     import numpy as np
 
