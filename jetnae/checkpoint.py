@@ -121,7 +121,7 @@ def build_model(name: str, config: Any, spec: Spec) -> Autoencoder:
 def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
     """Write a checkpoint atomically; returns the header with its hashes filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}))  # as it will be read back
+    content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}, default=str))  # as it will be read
     content["sha256"] = _hash({key: content[key] for key in SCORING if content[key] is not None}, tensors)
     content["seal"] = _hash(content, tensors)
     write_bytes(path, save(tensors, metadata={KEY: json.dumps(content, sort_keys=True)}), force=True)

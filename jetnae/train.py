@@ -265,7 +265,7 @@ def _fixed(config: RunConfig) -> str:
     """The part of a configuration that must not change on the way; a training may become longer."""
     content = asdict(config)
     del content["train"]["n_steps"], content["train"]["save_every"]
-    return json.dumps(content, sort_keys=True)
+    return json.dumps(content, sort_keys=True, default=str)
 
 
 def _apply(state: _State, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:

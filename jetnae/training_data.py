@@ -14,7 +14,7 @@ from jetnae.checkpoint import Validity
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.inputs import Spec, make_inputs, passing, sources
-from jetnae.io import ReadOptions, iter_jets
+from jetnae.io import ReadOptions, iter_jets, require_one_layout
 from jetnae.jets import select
 from jetnae.selection import Selection
 
@@ -126,8 +126,10 @@ def _selected(config: DataConfig, spec: Spec) -> Iterator[Jets]:
     options = ReadOptions(
         config.layout, config.collection, features=sources(spec, config.selection), selection=config.selection
     )
-    for name in config.files:
-        for jets in iter_jets(data_path(name), options):
+    paths = [data_path(name) for name in config.files]
+    require_one_layout(paths, options)
+    for path in paths:
+        for jets in iter_jets(path, options):
             passing = select(jets, _mask(jets, config))
             n_jets += len(passing)
             yield passing

@@ -22,8 +22,8 @@ import uproot
 from jetnae.cli import main
 from jetnae.io.scores import read_scores
 from tests.conftest import write_events
+from tests.layout_files import WRITERS
 from tests.test_checkpoint import edited
-from tests.test_io import WRITERS
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def test_what_is_wrong_with_the_input_is_one_line(events_root: Path, small_check
     expected = {
         "missing.root": "No such file",
         "cut.root": "cut.root",
-        "text.root": "not a ROOT or HDF5 file",
-        "nojets.root": "tried jetnae, pfnano",
+        "text.root": "expected a file of one of ROOT, HDF5",
+        "nojets.root": "no known jet layout fits: the nearest, 'nanoaod'",
     }
     for name, message in expected.items():
         assert message in fails("score", name, "--model", small_checkpoint, cwd=tmp_path)
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_the_options_is_one_line(events_root: Path, small_che
         ("score", events_root, "--model", tampered): "does not match its hash",
         (*score, "--layout", "no-such-layout"): "choose one of",
         (*score, "--collection", "Muon"): "found Jet",
-        (*score, "--keep", "nothing"): "no branch nothing",
+        (*score, "--keep", "nothing"): "no column nothing to keep",
         (*score, "--device", "abacus"): "choose auto or cpu",
         (*score, "--chunk-size", "0"): "chunk-size",
         (*score, "--output", "/dev/null/scores"): "cannot be written",

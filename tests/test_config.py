@@ -8,6 +8,7 @@ import pytest
 
 from jetnae.config import parse, read_toml
 from jetnae.errors import InputError
+from jetnae.images import ImageSpec
 from jetnae.models import NaeConfig
 from jetnae.train import RunConfig, read_run_config
 
@@ -31,7 +32,7 @@ def test_a_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
     path.write_text(MINIMAL)
     config = read_run_config(path)
     assert config.data.pt == (550.0, 650.0)
-    assert config.image.n_pixels == 40
+    assert config.spec == ImageSpec()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from jetnae.io import ReadOptions, read_jets
 from jetnae.io.scores import read_scores, write_scores
 from jetnae.scoring import NO_CONSTITUENTS, OUTSIDE_WINDOW, ScoreJob, score_file, score_jets
 from tests.conftest import jets_of, random_constituents, write_events
-from tests.test_io import WRITERS
+from tests.layout_files import WRITERS
 
 
 def scored(path: Path, output: Path, checkpoint: Path, **options: object) -> Path:
@@ -72,7 +72,7 @@ def test_the_batch_size_does_not_change_a_score(
     checkpoint = load_checkpoint(small_checkpoint)
     jets = jets_of(random_constituents([10, 20, 30, 5, 50, 1, 2]))
     expected = score_jets(jets, checkpoint).score
-    monkeypatch.setattr("jetnae.scoring.BATCH_PIXELS", 256 * n_images)
+    monkeypatch.setattr("jetnae.scoring.BATCH_VALUES", 256 * n_images)
     np.testing.assert_allclose(score_jets(jets, checkpoint).score, expected, rtol=1e-5)
 
 
@@ -117,12 +117,12 @@ def test_the_sum_of_squared_pixels_is_that_of_the_image(events_root: Path, small
 @pytest.mark.parametrize("layout", WRITERS)
 def test_every_layout_can_be_scored(layout: str, small_checkpoint: Path, tmp_path: Path) -> None:
     path = WRITERS[layout](tmp_path)
-    output = scored(path, tmp_path / f"scores{path.suffix}", small_checkpoint)
+    output = scored(path, tmp_path / f"scores{'.root' if path.suffix == '.root' else '.h5'}", small_checkpoint)
     scores, jets = read_scores(output), read_jets(path)
     assert scores.counts.tolist() == jets.jets_per_event.tolist()
     expected = score_jets(jets, load_checkpoint(small_checkpoint))
     np.testing.assert_allclose(scores.jets["score"], expected.score, rtol=1e-5)
-    assert scores.provenance["layout"] == layout
+    assert scores.provenance["layout"] == jets.layout
     assert ("label" in scores.jets) == (jets.label is not None)
 
 
@@ -148,7 +148,7 @@ def test_printed_quantiles_are_those_of_all_scores(
 ) -> None:
     path = write_events(tmp_path / "more.root", [[n % 9 + 1, n % 7 + 2] for n in range(100)])
     checkpoint = load_checkpoint(small_checkpoint)
-    monkeypatch.setattr("jetnae.scoring._Tally.most", 20)
+    monkeypatch.setattr("jetnae.scored.Tally.most", 20)
     job = ScoreJob(path, tmp_path / "out.root", checkpoint, ReadOptions(chunk_size=3))
     summary = score_file(job)
     # thinned to every 16th score, evenly over the file

@@ -53,6 +53,7 @@ def score(
     from jetnae.checkpoint import load_model
     from jetnae.cli.options import find_device, progress_bar
     from jetnae.decorrelation import load_decorrelation
+    from jetnae.io import require_one_layout
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
     targets = _targets(files, output, force=force)
@@ -68,6 +69,8 @@ def score(
         normalization=reading.normalization(files, cross_section, luminosity, sum_of_weights),
         clustering=(radius, min_jet_pt, soft_drop),
     )
+    if len(files) > 1:
+        require_one_layout(files, options)
     found_device = find_device(device)
     command = shlex.join(["jetnae", *sys.argv[1:]])
     for path, target in targets.items():

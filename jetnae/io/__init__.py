@@ -16,7 +16,7 @@ from jetnae.io.sums import sum_of_weights
 from jetnae.jets import concatenate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from jetnae.io.source import Source
@@ -35,6 +35,7 @@ __all__ = [
     "open_jets",
     "open_source",
     "read_jets",
+    "require_one_layout",
 ]
 
 
@@ -70,6 +71,18 @@ def generated_weights(path: str | Path) -> float:
     """Sum of the generator weights of all events that a file was made from; raises `InputError` if it does not say."""
     with open_source(path) as source:
         return sum_of_weights(source, Path(path))
+
+
+def require_one_layout(paths: Sequence[str | Path], options: ReadOptions) -> None:
+    """Raises `InputError` where files that belong together are laid out differently, or hold other jets."""
+    found: dict[tuple[str, str], str | Path] = {}
+    for path in paths:
+        with open_source(path) as source:
+            match = choose(source, find_layouts(options.layout), options.collection, str(path))
+        found.setdefault((match.layout.name, match.collection.name), path)
+    if len(found) > 1:
+        several = ", ".join(f"{path} is {layout} with jets {jets}" for (layout, jets), path in found.items())
+        raise InputError(f"files of different layouts in one call ({several}): take them one layout at a time")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class RootSource:
 
     def _columns(self, tree: str) -> Collection[str]:
         found = self._trees[tree]
-        keys = found.keys(full_paths=False) if isinstance(found, uproot.TTree) else found.keys()
+        keys = found.keys(full_paths=False) if isinstance(found, uproot.TTree) else found.keys(recursive=False)
         return dict.fromkeys(key for key in keys if key and not key.startswith("_collection"))
 
     def has(self, tree: str, column: str) -> bool:

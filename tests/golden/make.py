@@ -13,6 +13,7 @@ import torch
 
 from jetnae.bumphunt import HuntOptions, Spectrum, hunt
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
+from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import write_scores
@@ -33,13 +34,24 @@ def main() -> None:
     image = ImageSpec(n_pixels=16, pixel_sum=16.0)
     model = build_model("nae", SMALL_NETWORK, image)
     validity = Validity((550.0, 650.0), 2.0, 0.8)
-    header = Header(FORMAT_VERSION, "checkpoint", "golden", "nae", SMALL_NETWORK, image, validity, "jetnae")
+    header = Header(FORMAT_VERSION, "checkpoint", "golden", "nae", SMALL_NETWORK, validity, "jetnae", image=image)
     save_checkpoint(FOLDER / f"checkpoint-v{FORMAT_VERSION}.safetensors", model, header)
     for suffix in ("root", "h5"):
         path = FOLDER / f"scores-v{SCORES_VERSION}.{suffix}"
         with write_scores(path, {"format_version": SCORES_VERSION, "kind": "scores"}, force=True) as writer:
             writer.append(JETS, COUNTS, EVENTS)
+    write_features()
     write_search()
+
+
+def write_features() -> None:
+    """A model of features, which checkpoints have had since version 2."""
+    torch.manual_seed(1)
+    spec = FeatureSpec(("mass", "girth"), center=(80.0, 0.1), scale=(40.0, 0.05))
+    validity = Validity((550.0, 650.0), 2.0, 0.8)
+    header = Header(FORMAT_VERSION, "checkpoint", "golden", "ae", SMALL_NETWORK, validity, "jetnae", features=spec)
+    model = build_model("ae", SMALL_NETWORK, spec)
+    save_checkpoint(FOLDER / f"checkpoint-features-v{FORMAT_VERSION}.safetensors", model, header)
 
 
 def write_search() -> None:
