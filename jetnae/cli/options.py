@@ -77,22 +77,26 @@ def find_style(name: str) -> Style:
     return Style(name)
 
 
-def write_result(
-    result: DataclassInstance, stem: Path, *, look: str = "plain", title: str = "", force: bool = False
-) -> None:
+def prepare_result(kind: str, stem: Path, *, look: str, force: bool) -> None:
+    """Find out before the work begins whether its result can be written; raises `InputError` when not."""
+    from jetnae.files import refuse_existing
+    from jetnae.plotting.results import figure_files
+
+    find_style(look)
+    for path in (result_path(stem, kind), *figure_files(kind, stem)):
+        refuse_existing(path, force=force)
+
+
+def write_result(result: DataclassInstance, stem: Path, *, look: str, title: str, force: bool) -> None:
     """Write NAME.KIND.json and draw its figures as `jetnae plot` would draw them again, printing each path."""
-    from jetnae.files import refuse_existing, write_bytes
-    from jetnae.plotting.results import draw_result, figure_files
+    from jetnae.files import write_bytes
+    from jetnae.plotting.results import draw_result
     from jetnae.results import to_json
 
     content = to_json(result)
-    path = result_path(stem, content["kind"])
-    for each in (path, *figure_files(content["kind"], stem)):
-        refuse_existing(each, force=force)
-    chosen = find_style(look)
-    data = json.dumps(content, allow_nan=False) + "\n"
+    path, data = result_path(stem, content["kind"]), json.dumps(content, allow_nan=False) + "\n"
     write_bytes(path, data.encode(), force=force)
-    for each in (path, *draw_result(json.loads(data), stem, force=force, look=chosen, title=title)):
+    for each in (path, *draw_result(json.loads(data), stem, force=force, look=find_style(look), title=title)):
         print(each)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, write_result
+from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
 
 if TYPE_CHECKING:
     from jetnae.roc import Roc, RocCurve
@@ -57,6 +57,11 @@ def roc(
     from jetnae.roc import RocOptions, compare, make_samples
     from jetnae.samples import BACKGROUND, SIGNAL, by_model, read_sample
 
+    stem = output or _stem(files or [], signal, background)
+    target = stem.with_name(f"{stem.name}.darkmachines.csv")
+    prepare_result("roc", stem, look=look, force=force)
+    if table is not None:
+        refuse_existing(target, force=force)
     inputs = [(path, None) for path in files or []] + [(path, SIGNAL) for path in signal]
     inputs += [(path, BACKGROUND) for path in background]
     models = by_model([read_sample(path, label=label, all_jets=all_jets) for path, label in inputs])
@@ -71,10 +76,6 @@ def roc(
         options=RocOptions(n_bootstrap=bootstrap),
     )
     found = _described(found, models, signal, background)
-    stem = output or _stem(files or [], signal, background)
-    target = stem.with_name(f"{stem.name}.darkmachines.csv")
-    if table is not None:
-        refuse_existing(target, force=force)
     _print(found)
     write_result(found, stem, look=look, title=title, force=force)
     if table is not None:
@@ -122,7 +123,11 @@ def bare_name(path: Path) -> str:
 
 
 def _stem(files: list[Path], signal: list[Path], background: list[Path]) -> Path:
-    first = next(iter([*files, *signal, *background]))
+    from jetnae.errors import InputError
+
+    first = next(iter([*files, *signal, *background]), None)
+    if first is None:
+        raise InputError("no score files, expected one or more made by `jetnae score`")
     if signal and background:
         return first.with_name(f"{_class_name(signal)}_vs_{_class_name(background)}")
     return first.with_name(bare_name(first))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, write_result
+from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
 from jetnae.cli.roc import bare_name
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def sculpt(
     """Compare the background mass before and after cuts on the score, and with what random jets would give.
 
     Writes NAME.sculpting.json and its figures. With --fit-decorrelation, the map is fitted on every second event and
-    all results are of the others, before and after it; apply it with `jetnae score --decorrelate`.
+    all results are of the others, before and after it; apply it with `jetnae score --decorrelate`. A map fluctuates
+    with the jets it was fitted on: with equal halves, a perfect one leaves about 1.3 times what random jets give.
     """
     import numpy as np
 
@@ -59,6 +60,8 @@ def sculpt(
     from jetnae.sculpting import Sculpting, SculptOptions
 
     wanted = Wanted(bump_range, bump_bins, bump_family, sqrt_s, toys) if bump_range else None
+    stem = output or files[0].with_name(bare_name(files[0]))
+    prepare_result("sculpting", stem, look=look, force=force)
     if fit_decorrelation is not None:
         refuse_existing(fit_decorrelation, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
@@ -70,7 +73,6 @@ def sculpt(
     background = "+".join(bare_name(path) for path in files)
     result = Sculpting(found, bumps, background, _provenance(sample), sample.notes)
     _print(result)
-    stem = output or files[0].with_name(bare_name(files[0]))
     write_result(result, stem, look=look, title=title, force=force)
     if fit_decorrelation is not None and decorrelation is not None:
         save_decorrelation(fit_decorrelation, decorrelation, force=force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, write_result
+from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
 from jetnae.cli.roc import bare_name
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def working_points(
     from jetnae.roc.working_points import working_points as find
     from jetnae.samples import join, read_sample
 
+    stem = output or files[0].with_name(bare_name(files[0]))
+    target = stem.with_name(f"{stem.name}.correction.json")
+    prepare_result("working_points", stem, look=look, force=force)
+    refuse_existing(target, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
     edges = dict(_edges(each, sample) for each in bins)
     columns = {name: sample.column(name) for name in edges}
@@ -47,9 +51,6 @@ def working_points(
     inputs = ", ".join(sample.inputs.values())
     provenance = {"model": sample.model, "model_sha256": sample.model_sha256, "inputs": inputs}
     found = replace(found, provenance=provenance, notes=(*sample.notes, *found.notes))
-    stem = output or files[0].with_name(bare_name(files[0]))
-    target = stem.with_name(f"{stem.name}.correction.json")
-    refuse_existing(target, force=force)
     _print(found)
     write_result(found, stem, look=look, title=title, force=force)
     write_bytes(target, (json.dumps(to_correction(found), indent=1, allow_nan=False) + "\n").encode(), force=force)

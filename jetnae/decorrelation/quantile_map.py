@@ -26,16 +26,17 @@ FEWEST = 100
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How finely a map follows its columns.
+    """How finely a map follows its columns; pairs are for one column and for two.
 
-    n_nodes : points per column at which the distribution of the score is known, for one column and for two. location,
-    shape : share of the jets around a node that its mean and width, and the shape of its distribution, are taken from.
+    n_nodes : points per column at which the distribution of the score is known. location, shape : share of the jets
+    around a node that its mean and width, and the shape of its distribution, are taken from: larger shares fluctuate
+    less and follow less.
     """
 
-    n_nodes: tuple[int, int] = (41, 15)
+    n_nodes: tuple[int, int] = (41, 25)
     n_levels: int = 80
-    location: float = 0.08
-    shape: float = 0.15
+    location: tuple[float, float] = (0.08, 0.04)
+    shape: tuple[float, float] = (0.15, 0.08)
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ def fit(
     scales = tuple(_normal_scale(column, weights, name) for name, column in zip((*names, "score"), data, strict=True))
     points = np.stack([scale(column) for scale, column in zip(scales[:-1], data[:-1], strict=True)], axis=1)
     values = scales[-1](data[-1])
-    n_nodes = options.n_nodes[len(names) - 1]
-    nodes = tuple(np.linspace(column.min(), column.max(), n_nodes) for column in points.T)
+    which = len(names) - 1
+    nodes = tuple(np.linspace(column.min(), column.max(), options.n_nodes[which]) for column in points.T)
     places = np.array(list(itertools.product(*nodes)))
     size = tuple(map(len, nodes))
-    n_line, n_shape = (max(int(share * len(values)), FEWEST) for share in (options.location, options.shape))
+    n_line, n_shape = (
+        max(int(share * len(values)), FEWEST) for share in (options.location[which], options.shape[which])
+    )
     levels = np.linspace(ndtri(0.003), ndtri(1 - 1 / n_shape), options.n_levels)
     found = np.array([_line(place, points, values, weights, n_line) for place in places])
     location, width = found[:, 0].reshape(size), found[:, 1].reshape(size)

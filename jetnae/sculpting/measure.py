@@ -75,31 +75,23 @@ def mass_dependence(
         if not 0 < eff < 1:
             raise InputError(f"background efficiency {eff:g}, expected a number between 0 and 1")
     jets, edges, notes = _prepare(score, mass, weight, options)
-    targets = sorted({*options.bkg_effs, *options.scan}, reverse=True)
-    n_pass = [_n_passing(jets, target) for target in targets]
-    floors = _floors(jets, n_pass, options.n_permutations, rng)
-    total = jets.spectrum(slice(None))
-    spectra = [jets.spectrum(slice(n)) for n in n_pass]
-    jsd = {
-        target: _against(float(jensen_shannon(passing, total - passing)), floor)
-        for target, passing, floor in zip(targets, spectra, floors, strict=True)
-    }
+    jsd = _divergences(jets, sorted({*options.bkg_effs, *options.scan}, reverse=True), options, rng)
     eff_edges = np.unique(np.quantile(jets.mass, np.linspace(0, 1, options.n_eff_bins + 1)))
-    scan = [jsd[target] for target in sorted(options.scan, reverse=True)]
+    scanned = sorted(options.scan, reverse=True)
     return MassDependence(
         name=names[0],
         mass=names[1],
         n_jets=len(jets.mass),
         n_eff=effective_number(jets.weight),
         edges=edges,
-        counts=total,
+        counts=jets.spectrum(slice(None)),
         squares=jets.spectrum(slice(None), power=2),
         eff_edges=eff_edges,
         cuts=tuple(_cut(jets, eff, _n_passing(jets, eff), jsd[eff], eff_edges) for eff in options.bkg_effs),
-        scan_bkg_eff=np.array(sorted(options.scan, reverse=True)),
-        scan_jsd=np.array([each.value for each in scan]),
-        scan_floor=np.array([each.floor for each in scan]),
-        scan_floor_high=np.array([each.floor_high for each in scan]),
+        scan_bkg_eff=np.array(scanned),
+        scan_jsd=np.array([jsd[eff].value for eff in scanned]),
+        scan_floor=np.array([jsd[eff].floor for eff in scanned]),
+        scan_floor_high=np.array([jsd[eff].floor_high for eff in scanned]),
         distance_correlation=_distance(jets, options, rng),
         notes=notes,
     )
@@ -144,6 +136,18 @@ def _n_passing(jets: _Jets, target: float) -> int:
     places = np.flatnonzero(ends)
     last = int(np.argmax(exceeds)) - 1 if exceeds.any() else len(places) - 1
     return int(places[last]) + 1 if last >= 0 else 0
+
+
+def _divergences(
+    jets: _Jets, bkg_effs: list[float], options: SculptOptions, rng: np.random.Generator
+) -> dict[float, WithFloor]:
+    n_pass = [_n_passing(jets, eff) for eff in bkg_effs]
+    floors = _floors(jets, n_pass, options.n_permutations, rng)
+    total, spectra = jets.spectrum(slice(None)), [jets.spectrum(slice(n)) for n in n_pass]
+    return {
+        eff: _against(float(jensen_shannon(passing, total - passing)), floor)
+        for eff, passing, floor in zip(bkg_effs, spectra, floors, strict=True)
+    }
 
 
 def _floors(jets: _Jets, n_pass: list[int], n_permutations: int, rng: np.random.Generator) -> Values:
