@@ -238,7 +238,7 @@ def _all_good(momenta: Momenta) -> bool:
     if not len(pt) or not MIN_PT <= pt.min() <= pt.max() <= MAX_PT:
         return not len(pt)
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(np.isfinite(column.sum(dtype=np.float64)) for column in momenta[1:])
+        return all(np.isfinite(column.sum()) for column in momenta[1:])
 
 
 def drop_bad(constituents: Constituents) -> tuple[Constituents, int]:

@@ -146,9 +146,11 @@ def _taken(columns: Flat, entry: IntArray) -> Flat:
 def _owners(data: Data, collection: Collection, links: IntArray, n_jets: IntArray) -> IntArray:
     """For each link its jet, counted through the chunk; -1 for none."""
     local = flat(data, collection.jet_index, links)
-    inside = (local >= 0) & (local < np.repeat(n_jets, links))
-    owner = local + np.repeat(_starts(n_jets), links)
-    return owner if inside.all() else np.where(inside, owner, -1)
+    small = np.int32 if n_jets.sum() < 2**31 else np.int64  # half the memory to go through
+    below = local < np.repeat(n_jets.astype(small), links)
+    owner = local + np.repeat(_starts(n_jets).astype(small), links)
+    fine = below.all() and (not len(local) or local.min() >= 0)
+    return owner if fine else np.where(below & (local >= 0), owner, -1)
 
 
 def _grouped(data: Data, collection: Collection, columns: Flat, *, owner: IntArray, n_jets: IntArray) -> Found:
