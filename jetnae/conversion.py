@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetnae.errors import InputError
+from jetnae.features import JET_FEATURES
 from jetnae.inputs import passing, sources
 from jetnae.io import ReadOptions, open_jets
 from jetnae.io.writing import write_jets
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jetnae.io import JetFile
+
+
+OWN = ("weight", "jet_radius", "Jet", "Constituent", "nJet", "nConstituent")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def convert_file(job: ConvertJob, report: Callable[[int, int], None] | None = No
     Events stay that pass the cuts on events, with or without jets. `report` is called with the events done and all
     events. Raises `InputError` for unusable input or output.
     """
+    _check_kept(job)
     n_events = n_jets = n_dropped = done = 0
     flow, weights = None, WeightCounts(0, 0)
     selection = job.options.selection
@@ -75,10 +81,17 @@ def convert_file(job: ConvertJob, report: Callable[[int, int], None] | None = No
     )
 
 
+def _check_kept(job: ConvertJob) -> None:
+    """Raises `InputError` for columns whose names mean something else in our own layout."""
+    for name in job.options.keep:
+        if name in OWN or name.startswith(("Jet_", "Constituent_")) or "/" in name or "@" in name:
+            raise InputError(
+                f"{job.path}: the column {name} cannot be kept, in our own layout such a name means something else"
+            )
+
+
 def _options(job: ConvertJob) -> ReadOptions:
     """Read everything worth keeping: features and the missing transverse momentum, where the file has them."""
-    from jetnae.features import JET_FEATURES
-
     names = (*JET_FEATURES, "met_pt", "met_phi", *sources(None, job.options.selection))
     return replace(job.options, features=tuple(dict.fromkeys(names)))
 
@@ -90,7 +103,6 @@ def _provenance(job: ConvertJob, file: JetFile) -> dict[str, Any]:
         "input_id": file.identity,
         "layout": file.match.layout.name,
         "collection": file.match.collection.name,
-        "radius": file.match.collection.radius,
         "selection": list(job.options.selection.cuts),
         "command": job.command,
     }

@@ -54,12 +54,12 @@ def sources(spec: Spec | None, selection: Selection) -> tuple[str, ...]:
 
 
 def passing(selection: Selection, jets: Jets) -> Passing:
-    """What passes the cuts; features they name are computed where the file does not have them.
+    """What passes the cuts; features they name are computed from the constituents where there are any, as for models.
 
     Raises `InputError` for names that are neither columns nor features that these jets can give.
     """
-    names = selection.names - JET_NAMES - set(jets.columns) - set(jets.events)
+    names = selection.names - JET_NAMES
     of_jets = jet_features(jets, sorted(names & set(JET_FEATURES)))
-    of_events = event_features(jets, sorted(names & set(EVENT_FEATURES)))
+    of_events = event_features(jets, sorted((names & set(EVENT_FEATURES)) - set(jets.events)))
     extended = replace(jets, columns={**jets.columns, **of_jets}, events={**jets.events, **of_events})
     return apply(selection, extended)

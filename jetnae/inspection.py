@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +88,9 @@ def inspect_file(path: Path, options: ReadOptions, models: Mapping[str, Checkpoi
             file = jet_file(source, match, options, path)
             jets = _first_jets(file, options)
         except InputError as error:
-            return _with(found, problem=str(error))
+            return replace(found, problem=str(error))
     models = {name: load_checkpoint(at) for name, at in bundled_models().items()} if models is None else models
-    return _with(
+    return replace(
         found,
         match=match,
         n_events=file.n_events,
@@ -99,12 +99,6 @@ def inspect_file(path: Path, options: ReadOptions, models: Mapping[str, Checkpoi
         event_features=available_events(jets),
         models=tuple(_model_fit(name, checkpoint, jets) for name, checkpoint in models.items()),
     )
-
-
-def _with(found: Inspection, **changes: Any) -> Inspection:
-    from dataclasses import replace
-
-    return replace(found, **changes)
 
 
 def _first_jets(file: JetFile, options: ReadOptions) -> Jets:

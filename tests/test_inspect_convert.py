@@ -113,7 +113,7 @@ def test_every_layout_can_be_converted(layout: str, suffix: str, tmp_path: Path)
 
 def test_convert_leaves_out_what_is_cut_away(events_root: Path, tmp_path: Path) -> None:
     before = read_jets(events_root)
-    cuts = ("--select", "n_constituents > 5", "--select", "event != 103", "--keep", "weight")
+    cuts = ("--select", "n_constituents > 5", "--select", "event != 103")
     output = jetnae("convert", events_root, "cut.h5", *cuts, cwd=tmp_path).stdout
     after = read_jets(tmp_path / "cut.h5")
     assert after.events["event"].tolist() == [100, 101, 102, 104, 105, 106]
@@ -161,3 +161,27 @@ def test_files_of_different_layouts_are_not_mixed(events_root: Path, small_check
     message = fails("score", events_root, other, "--model", small_checkpoint, cwd=tmp_path)
     assert "events.root is jetnae with jets Jet" in message
     assert "nano.root is pfnano with jets FatJet" in message
+
+
+@pytest.mark.parametrize("suffix", [".root", ".h5"])
+def test_kept_lists_stay_with_their_events(suffix: str, tmp_path: Path) -> None:
+    counts = [[5, 6], [7], [8, 9, 3]]
+    lists = ak.Array([[1.0], [2.0, 3.0], []])
+    path = write_events(tmp_path / "events.root", counts, Muon_pt=lists, Muon_charge=lists * 0 - 1, Tag_x=lists + 1)
+    keep = [word for name in ("Muon_pt", "Tag_x", "event") for word in ("--keep", name)]
+    assert jetnae("convert", path, f"kept{suffix}", *keep, cwd=tmp_path).returncode == 0
+    back = read_jets(tmp_path / f"kept{suffix}", keep=("Muon_pt", "Tag_x"))
+    assert ak.to_list(back.events["Muon_pt"]) == ak.to_list(lists)
+    assert ak.to_list(back.events["Tag_x"]) == ak.to_list(lists + 1)
+    assert back.jets_per_event.tolist() == [2, 1, 3]
+    for name in ("Jet_pt", "nJet", "weight"):
+        assert "means something else" in fails("convert", path, f"x{suffix}", "--keep", name, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".root", ".h5"])
+def test_converted_jets_keep_their_radius(suffix: str, tmp_path: Path) -> None:
+    path = WRITERS["pfnano"](tmp_path)
+    jetnae("convert", path, f"own{suffix}", cwd=tmp_path)
+    jetnae("convert", f"own{suffix}", f"again{suffix}", cwd=tmp_path)
+    for name in ("own", "again"):
+        assert read_jets(tmp_path / f"{name}{suffix}").radius == 0.8

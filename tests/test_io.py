@@ -297,7 +297,7 @@ def test_layouts_that_fit_equally_well_are_not_chosen_between(tmp_path: Path) ->
     path = WRITERS["toptag"](tmp_path)
     with h5py.File(path, "a") as file:
         file["copy/table"] = file["table/table"][:]
-    with pytest.raises(InputError, match=r"toptag \('copy'\) and toptag \('table'\) fit equally well.*--layout"):
+    with pytest.raises(InputError, match=r"toptag \('copy'\) and toptag \('table'\) fit equally well.*TOML"):
         read_jets(path)
     (tmp_path / "mine.toml").write_text(OWN_LAYOUT.replace('"*"', '"copy"'))
     assert len(read_jets(path, layout=str(tmp_path / "mine.toml"))) == len(COUNTS)
@@ -409,7 +409,7 @@ def test_columns_are_read_by_our_names_or_by_those_of_the_file(events_root: Path
     np.testing.assert_allclose(jets.columns["tau1"], jets.pt / 100, rtol=1e-6)
     np.testing.assert_allclose(jets.columns["Jet_odd"], jets.pt * 2, rtol=1e-6)
     assert jets.events["met_pt"].tolist() == list(range(7))
-    with pytest.raises(InputError, match="lists of other lengths than the jets"):
+    with pytest.raises(InputError, match="its lists have other lengths"):
         read_jets(path, columns=("Constituent_pt",))
 
 
@@ -431,3 +431,122 @@ def test_without_fastjet_the_extra_is_named(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "MissingExtraError" in done.stderr
     assert "pip install 'jetnae[cluster]'" in done.stderr
+
+
+def plain_parquet(path: Path, n_rows: int = 6, null_at: int | None = None) -> Path:
+    """JetClass as pyarrow writes it when nothing is said: everything may be missing."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    lists: list[list[float | None] | None] = [[30.0 + i, 20.0, 5.0][: i % 3 + 1] for i in range(n_rows)]
+    if null_at is not None:
+        lists[null_at] = None
+        lists[4] = [30.0, None]
+    columns = dict.fromkeys(("part_px", "part_py", "part_pz"), lists)
+    columns["part_energy"] = [row and [p and 3 * p for p in row] for row in lists]
+    table = pa.table({**columns, "label_QCD": [i % 2 for i in range(n_rows)]})
+    pyarrow.parquet.write_table(table, path, row_group_size=4)
+    return path
+
+
+@pytest.mark.parametrize("null_at", [None, 2])
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 100])
+def test_parquet_reads_the_same_whatever_is_missing_and_however_it_is_cut(
+    chunk_size: int, null_at: int | None, tmp_path: Path
+) -> None:
+    jets = read_jets(plain_parquet(tmp_path / "plain.parquet", null_at=null_at))
+    expected = [1, 2, 3, 1, 2, 3] if null_at is None else [1, 2, 0, 1, 1, 3]
+    assert jets.n_constituents.tolist() == expected
+    assert jets.n_dropped == (0 if null_at is None else 1)  # the missing number, not the missing list
+    chunks = list(iter_jets(tmp_path / "plain.parquet", ReadOptions(chunk_size=chunk_size)))
+    assert [jet for chunk in chunks for jet in ak.to_list(chunk.constituents)] == ak.to_list(jets.constituents)
+
+
+def test_tables_of_other_things_are_not_taken_for_jets(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "features.h5", "w") as file:
+        file["df/block0_values"] = np.ones((6, 24))
+        file["df/block1_values"] = np.zeros((6, 1), dtype=int)
+    np.savez(tmp_path / "images.npz", X=np.ones((6, 28, 28)), y=np.zeros(6))
+    np.savez(tmp_path / "plain.npz", jets=np.zeros((5, 4)), constituents=np.zeros((5, 4)))
+    for name in ("features.h5", "images.npz", "plain.npz"):
+        with pytest.raises(InputError, match="no known jet layout fits"):
+            read_jets(tmp_path / name)
+
+
+def test_links_of_hdf5_lead_nowhere(tmp_path: Path) -> None:
+    """Links may run in circles, dangle, or lead to other files: none is followed."""
+    path = WRITERS["jetnet"](tmp_path)
+    (tmp_path / "secret.bin").write_bytes(b"\1" * 6 * 40 * 4 * 8)
+    with h5py.File(path, "a") as file:
+        for i in range(300):
+            file[f"loop{i}"] = h5py.SoftLink("/")
+        file["dangling"] = h5py.SoftLink("/nowhere")
+        file["outside"] = h5py.ExternalLink(str(tmp_path / "toptag.h5"), "/")
+    assert len(read_jets(path)) == len(COUNTS)
+    with open_source(path) as source:
+        assert list(source.trees) == [""]
+    with h5py.File(path, "a") as file:
+        del file["particle_features"]
+        outside = [(str(tmp_path / "secret.bin"), 0, 6 * 40 * 4 * 8)]
+        file.create_dataset("particle_features", shape=(6, 40, 4), dtype="f8", external=outside)
+    with pytest.raises(InputError, match="lacks particle_features@0"):
+        read_jets(path)
+
+
+def test_numbers_in_the_other_byte_order_are_read(tmp_path: Path) -> None:
+    path = WRITERS["structured"](tmp_path)
+    before = read_jets(path)
+    with h5py.File(path, "a") as file:
+        for name in ("jets", "constituents"):
+            table = file[name][:]
+            del file[name]
+            file[name] = table.astype(table.dtype.newbyteorder(">"))
+    after = read_jets(path)
+    assert after.pt.tolist() == before.pt.tolist()
+    assert ak.to_list(after.constituents) == ak.to_list(before.constituents)
+
+
+def test_absurd_sizes_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        file.create_dataset("particle_features", shape=(10, 10**7, 4), dtype="f8", chunks=(1, 1000, 4))
+        file["jet_features"] = np.ones((10, 4))
+    with pytest.raises(InputError, match="rows of 320000000 bytes"):
+        read_jets(tmp_path / "huge.h5")
+
+
+def test_the_radius_is_that_of_the_clustering(tmp_path: Path) -> None:
+    path = EVENTS["lhco"](tmp_path)
+    assert read_jets(path).radius == 1.0
+    assert concatenate(list(iter_jets(path, ReadOptions(radius=0.4)))).radius == 0.4
+    with pytest.raises(InputError, match="radius = 0"):
+        list(iter_jets(path, ReadOptions(radius=0.0)))
+    with pytest.raises(InputError, match="are stored; radius"):
+        list(iter_jets(WRITERS["jetnet"](tmp_path), ReadOptions(radius=0.4)))
+
+
+def test_momenta_of_events_have_the_unit_of_the_jets(tmp_path: Path) -> None:
+    path = WRITERS["jetclass"](tmp_path)
+    (tmp_path / "mev.toml").write_text(
+        'name = "mev"\ntree = "tree"\nunit = "MeV"\nevents = { met_pt = "label_QCD" }\n[[collections]]\nname = "jet"\n'
+        'link = "per_row"\nconstituents = { px = "part_px", py = "part_py", pz = "part_pz", energy = "part_energy" }\n'
+    )
+    mev = read_jets(path, layout=str(tmp_path / "mev.toml"), columns=("met_pt",))
+    np.testing.assert_allclose(mev.pt, read_jets(path).pt / 1000, rtol=1e-5)
+    assert mev.events["met_pt"].tolist() == [0.001, 0, 0.001, 0, 0, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('pz = "floats@3:-4:4"', "", "expected {eta, phi, pt}"),
+        ("floats@3:-4:4", "floats@3:-4:0", "expected NAME, NAME@FIELD"),
+        ("floats@3:-4:4", "floats@a:b", "expected NAME, NAME@FIELD"),
+        ('tree = "*"', 'tree = "*"\nevents = { wieght = "w" }', "unknown events wieght"),
+        ("radius = 0.8", 'label = { name = "l", background = [1, 0] }', r"expected \[lowest, highest\]"),
+        ("radius = 0.8", 'jets = { pt = "a", eta = "b" }', "jets = {eta, pt}, expected"),
+    ],
+)
+def test_a_layout_that_contradicts_itself_is_one_line(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(OWN_LAYOUT.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read_jets(WRITERS["toptag"](tmp_path), layout=str(tmp_path / "mine.toml"))

@@ -46,7 +46,13 @@ class Reader(Protocol):
 
 
 READERS: dict[str, Reader] = {"ROOT": root, "HDF5": hdf5, "Parquet": parquet, "NumPy archive": npz}
-_MAGIC = {b"root": "ROOT", b"\x89HDF": "HDF5", b"PAR1": "Parquet", b"PK\x03\x04": "NumPy archive"}
+_MAGIC = {
+    b"root": "ROOT",
+    b"\x89HDF": "HDF5",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "NumPy archive",
+    b"PK\x05\x06": "NumPy archive",
+}
 
 
 def container_of(path: str | Path) -> str:

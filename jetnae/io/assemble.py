@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from jetnae.errors import InputError, JetnaeError
+from jetnae.errors import InputError, JetnaeError, MissingExtraError
 from jetnae.jets import Jets, four_vectors, from_cartesian, sum_constituents
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 TARGET_BYTES = 32_000_000
 """Uncompressed size of one chunk when the user does not choose: small beside torch, large beside a basket."""
+
+RADIUS = "jet_radius"
+"""Column of events that says the radius of their jets, the same for all."""
+
+MAX_ROW_BYTES = 1 << 28
+"""No jet or event is larger; a file that says so is broken, or hostile."""
 
 MIN_PT, MAX_PT = 1e-6, 1e8
 """GeV. No constituent is softer or harder; numbers beyond are broken ones, and a pixel could not hold them."""
@@ -51,7 +57,7 @@ class Rows:
 
     n_events: int
     first_event: int
-    columns: Mapping[str, Any]
+    columns: dict[str, Any]
     extra: Mapping[str, Any]
 
 
@@ -69,7 +75,8 @@ class Found:
     """The jets of one chunk as the links found them.
 
     `n_jets` (n_events,) per row; `constituents` None where the file has none; `jets`, `features` flat columns in
-    the unit of the file, `jets` empty where they are to be summed from the constituents; `label` as in the file.
+    the unit of the file, `jets` empty where they are to be summed from the constituents; `label` as in the file;
+    `radius` of jets that were found here, else that of the layout holds.
     """
 
     n_jets: IntArray
@@ -77,6 +84,7 @@ class Found:
     jets: Mapping[str, FloatArray]
     features: Mapping[str, FloatArray]
     label: Any = None
+    radius: float | None = None
 
 
 @contextmanager
@@ -84,8 +92,10 @@ def reading(path: Path, container: str) -> Iterator[None]:
     """Whatever a damaged file makes a library raise becomes an `InputError` of one line."""
     try:
         yield
-    except (JetnaeError, MemoryError):
+    except JetnaeError:
         raise
+    except MemoryError as error:
+        raise InputError(f"{path}: needs more memory than there is: lower --chunk-size") from error
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
@@ -111,7 +121,11 @@ def fitting(path: Path, match: Match) -> Iterator[None]:
     """Columns that contradict each other become an `InputError`: a wrong layout, or a damaged file."""
     try:
         yield
-    except (ValueError, IndexError) as error:
+    except MissingExtraError:
+        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: the columns of the layout '{match.layout.name}' do not fit together "
             f"({str(error).strip().splitlines()[0][:120]}): choose another --layout, look with `jetnae inspect`, "
@@ -164,12 +178,24 @@ def build_jets(found: Found, rows: Rows, match: Match) -> Jets:
         first_event=rows.first_event,
         label=None if found.label is None else _labels(found.label, match.collection.label),
         columns={**_scaled_features(found.features, scale), **extra},
-        events={**rows.columns, **events},
+        events=_events(rows.columns | events, scale),
         n_dropped=n_dropped + (0 if found.constituents is None else found.constituents.n_dropped),
         collection=match.collection.name,
-        radius=match.collection.radius,
+        radius=found.radius or _radius(rows) or match.collection.radius,
         layout=match.layout.name,
     )
+
+
+def _radius(rows: Rows) -> float | None:
+    """The radius of the jets, where the file says."""
+    column = rows.columns.get(RADIUS, ())
+    return float(column[0]) if len(column) else None
+
+
+def _events(columns: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """Columns that pass through, the missing transverse momentum in GeV."""
+    kept = {name: column for name, column in columns.items() if name != RADIUS}
+    return {name: column * scale if name == "met_pt" else column for name, column in kept.items()}
 
 
 def _scaled(constituents: Constituents, scale: float) -> Constituents:
@@ -193,7 +219,10 @@ def _split_extra(rows: Rows, n_jets: IntArray) -> tuple[dict[str, Any], dict[str
             events[name] = column
             continue
         if not np.array_equal(ak.num(column, axis=1), n_jets):
-            raise ValueError(f"{name} has lists of other lengths than the jets, it is of something else")
+            raise InputError(
+                f"{name} is a column of something else than the jets, its lists have other lengths: take another "
+                "--collection, or leave it out"
+            )
         jets[name] = ak.to_numpy(ak.flatten(column, axis=1))
     return jets, events
 

@@ -11,8 +11,9 @@ import h5py
 import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with h5py
 import numpy as np
 
-from jetnae.io.assemble import identity_of, ranges, reading
-from jetnae.io.columns import fits_width, pick, split
+from jetnae.errors import InputError
+from jetnae.io.assemble import MAX_ROW_BYTES, identity_of, ranges, reading
+from jetnae.io.columns import has_part, is_numeric_part, pick, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -44,6 +45,11 @@ class _Column:
         """The shape of one row of the dataset."""
         return (*self.dataset.shape[1:], *(self.dtype.shape if self.field else ()))
 
+    @property
+    def n_rows(self) -> int:
+        """Rows, with one list or number each."""
+        return len(self.dataset if self.lengths is None else self.lengths)
+
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Hdf5Source]:
@@ -62,7 +68,7 @@ class Hdf5Source:
     def __init__(self, file: Any, path: Path) -> None:
         self._path = path
         self._columns = {name: found for name, found in _groups(file) if found}
-        self.trees = {name: _n_rows(found) for name, found in self._columns.items()}
+        self.trees = {name: max(each.n_rows for each in found.values()) for name, found in self._columns.items()}
         self.identity = identity_of(path)
 
     def columns(self, tree: str) -> Collection[str]:
@@ -73,18 +79,27 @@ class Hdf5Source:
         """Whether a group has a dataset, and in it the field, position or slice."""
         name, part = split(column)
         found = self._columns[tree].get(name)
-        if found is None or not part:
-            return found is not None
-        if part.lstrip("-")[:1].isdigit() or ":" in part:
-            return bool(found.shape) and fits_width(found.shape[-1], part)
-        return part in (found.dtype.names or ())
+        return found is not None and has_part(found.shape, found.dtype, part)
+
+    def width(self, tree: str, column: str) -> int | None:
+        """The length of the last axis of a dataset with several numbers per row."""
+        found = self._columns[tree].get(split(column)[0])
+        return found.shape[-1] if found is not None and found.shape else None
+
+    def n_rows(self, tree: str, columns: Collection[str]) -> int:
+        """The rows of these datasets; raises `InputError` where they differ."""
+        rows = {name: self._columns[tree][name].n_rows for name in {split(column)[0] for column in columns}}
+        if len(set(rows.values())) > 1:
+            several = ", ".join(f"{name} {count}" for name, count in sorted(rows.items()))
+            raise InputError(f"{self._path}: datasets of one group have different numbers of rows ({several})")
+        return next(iter(rows.values()), 0)
 
     def is_numeric(self, tree: str, column: str) -> bool:
         """Whether a column holds a number, or one list of numbers, per row."""
         name, part = split(column)
         found = self._columns[tree][name]
-        dtype = found.dtype[part] if part in (found.dtype.names or ()) else found.dtype
-        return dtype.kind in "biuf" and len(found.shape) <= 1
+        depth = len(found.shape) - (bool(part) and is_numeric_part(part) and ":" not in part)
+        return has_part(found.shape, found.dtype, part) and depth <= 1
 
     def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
         """How many rows of these columns fill so many bytes, at least one."""
@@ -99,7 +114,10 @@ class Hdf5Source:
         """First row, end, and columns of each chunk of `step` rows, in order; a group without rows gives one chunk."""
         found = {name: self._columns[tree][name] for name in {split(column)[0] for column in columns}}
         position: dict[str, int] = {}
-        for start, stop in ranges(self.trees[tree], step):
+        with reading(self._path, "HDF5"):
+            _check_sizes(found)
+        n_rows = self.n_rows(tree, columns)
+        for start, stop in ranges(n_rows, step):
             with reading(self._path, "HDF5"):
                 data = _read(found, position, start, stop)
                 picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
@@ -124,8 +142,14 @@ def _read(found: Mapping[str, _Column], position: dict[str, int], start: int, st
     return data
 
 
-def _n_rows(columns: Mapping[str, _Column]) -> int:
-    return max(len(column.dataset if column.lengths is None else column.lengths) for column in columns.values())
+def _check_sizes(columns: Mapping[str, _Column]) -> None:
+    """Raises `ValueError` for what no jet can be, and for lists that do not add up."""
+    for name, column in columns.items():
+        size = int(np.prod(column.dataset.shape[1:], dtype=object)) * column.dataset.dtype.itemsize
+        if size > MAX_ROW_BYTES:
+            raise ValueError(f"{name} has rows of {size} bytes")
+        if column.lengths is not None and int(column.lengths[:].sum(dtype=np.int64)) != len(column.dataset):
+            raise ValueError(f"the lists of {name} do not add up to its {len(column.dataset)} entries")
 
 
 def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:
@@ -136,17 +160,30 @@ def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:
         table = _pandas(group)
         yield path, table if table is not None else _datasets(group)
         if table is None and depth < 2:
-            below = [(name, group.get(name)) for name in group if group.get(name, getclass=True) is h5py.Group]
+            below = [(name, each) for name, each in _members(group).items() if isinstance(each, h5py.Group)]
             waiting += [(f"{path}/{name}".lstrip("/"), each, depth + 1) for name, each in below]
+
+
+def _members(group: Any) -> dict[str, Any]:
+    """What a group holds itself: no links to elsewhere, which may run in circles or lead out of the file."""
+    names = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
+    found = {name: group[name] for name in names}
+    return {name: each for name, each in found.items() if not _is_elsewhere(each)}
+
+
+def _is_elsewhere(member: Any) -> bool:
+    """Whether the numbers of a dataset lie in other files."""
+    return isinstance(member, h5py.Dataset) and (member.is_virtual or bool(member.external))
 
 
 def _datasets(group: Any) -> dict[str, _Column]:
     """The datasets of a group that have rows; those of a jagged group with the lengths of their lists."""
-    found = {name: group[name] for name in group if group.get(name, getclass=True) is h5py.Dataset}
-    found = {name: dataset for name, dataset in found.items() if dataset.shape}
+    members = _members(group)
+    found = {name: each for name, each in members.items() if isinstance(each, h5py.Dataset) and each.shape}
     if JAGGED not in group.attrs:
         return {name: _Column(dataset) for name, dataset in found.items()}
-    return {name: _Column(each, lengths=found.get(f"n{name.partition('_')[0]}")) for name, each in found.items()}
+    lengths = {name: found.get(f"n{name}", found.get(f"n{name.partition('_')[0]}")) for name in found}
+    return {name: _Column(each, lengths=lengths[name]) for name, each in found.items()}
 
 
 def _pandas(group: Any) -> dict[str, _Column] | None:
@@ -155,14 +192,15 @@ def _pandas(group: Any) -> dict[str, _Column] | None:
     The blocks are told apart by their types: their number and order follow those, and what pandas says of them is
     pickled. Two blocks of floats would make the columns ambiguous, the wider one is taken.
     """
-    table = group.get("table")
+    members = _members(group)
+    table = members.get("table")
     blocks: list[_Column] = []
     if isinstance(table, h5py.Dataset) and table.dtype.names:
         names = [name for name in table.dtype.names if name.startswith("values_block_")]
         blocks = [_Column(table, name) for name in names if table.dtype[name].shape]
     else:
-        names = [name for name in group if name.startswith("block") and name.endswith("_values")]
-        blocks = [_Column(group[name]) for name in names if len(group[name].shape) == 2]
+        names = [name for name in members if name.startswith("block") and name.endswith("_values")]
+        blocks = [_Column(members[name]) for name in names if len(members[name].shape) == 2]
     if not blocks:
         return None
     found = {}

@@ -8,6 +8,7 @@ from typing import Literal
 
 from jetnae.config import parse, read_toml
 from jetnae.errors import InputError
+from jetnae.io.columns import check
 
 Link = Literal["inline", "index_table", "tref", "element_link", "per_row", "padded", "cluster", "none"]
 """How constituents are tied to jets.
@@ -23,6 +24,20 @@ none         : the jets are stored without constituents.
 """
 
 
+EVENTS = ("run", "luminosityBlock", "event", "weight", "process", "met_pt", "met_phi", "jet_radius")
+"""Columns of events that have a meaning here."""
+
+
+def _sets(*names: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(each.split()) for each in names)
+
+
+MOMENTA = _sets("pt eta phi", "pt eta phi mass", "px py pz energy", "pt rapidity phi pid", "ptrel etarel phirel")
+OBJECTS = _sets("id pt eta phi", "id pt eta phi mass", "id px py pz energy")
+JETS = _sets("pt eta phi mass", "pt eta phi energy", "px py pz energy")
+JETS_WITHOUT_PHI = _sets("pt eta mass", "pt eta energy")
+
+
 @dataclass(frozen=True)
 class LabelRule:
     """A jet is background (label 0) where column `name` lies in `background`, signal (1) where it lies in `signal`.
@@ -35,6 +50,11 @@ class LabelRule:
     background: tuple[int, int] = (0, 0)
     signal: tuple[int, int] | None = (1, 1)
     required: bool = False
+
+    def __post_init__(self) -> None:
+        for name, ends in (("background", self.background), ("signal", self.signal or (0, 0))):
+            if ends[0] > ends[1]:
+                raise InputError(f"label '{self.name}': {name} = {ends}, expected [lowest, highest]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,8 @@ class Collection:
     `mask` of the used slots. `objects` names them per kind of object, with the unique number `id`, where there are
     several kinds. `jets` names {pt, eta, phi} and mass or energy, or {px, py, pz, energy}; where they are absent the
     constituents are summed. `features` maps names of `jetnae.features` to columns. `radius` is that of the jets, None
-    where the files differ; clustering starts from it.
+    where the files differ; clustering starts from it. `widths` says how long the last axis of a column may be, where
+    only that tells the layout from others.
     """
 
     name: str
@@ -62,6 +83,7 @@ class Collection:
     label: LabelRule | None = None
     radius: float | None = None
     features: Mapping[str, str] = field(default_factory=dict)
+    widths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         needs = {
@@ -74,6 +96,23 @@ class Collection:
         for name, needed in needs.items():
             if needed and not getattr(self, name):
                 raise InputError(f"collection '{self.name}': the link '{self.link}' needs `{name}`")
+        if self.constituents:
+            _check_keys(self.name, "constituents", self.constituents, MOMENTA, {"weight", "mask"})
+        for kind in self.objects:
+            _check_keys(self.name, "objects", kind, OBJECTS, {"weight"})
+        if self.jets:
+            phi = {"phi"} if "ptrel" in self.constituents else set()
+            _check_keys(self.name, "jets", self.jets, JETS_WITHOUT_PHI if phi else JETS, phi)
+        for column in self.all_columns:
+            check(column)
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """Every column that is named."""
+        objects = (name for kind in self.objects for name in kind.values())
+        label = (self.label.name,) if self.label is not None else ()
+        links = tuple(name for name in (self.jet_index, self.constituent_index) if name)
+        return (*self.constituents.values(), *objects, *self.jets.values(), *self.features.values(), *links, *label)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -94,8 +133,7 @@ class Layout:
     """A naming that jet files come in: its tree or group, and its collections, large radius first.
 
     `tree` is the name, with or without folders; "*" for any, as in files that hold nothing else. `events` maps our
-    event columns (run, luminosityBlock, event, weight, process, met_pt, met_phi) to columns of the file; of several
-    the first that is there. `unit` is that of the momenta.
+    event columns (`EVENTS`) to columns of the file; of several the first that is there. `unit` is that of the momenta.
     """
 
     name: str
@@ -107,6 +145,22 @@ class Layout:
     def __post_init__(self) -> None:
         if not self.collections:
             raise InputError(f"layout '{self.name}': no collections, expected at least one")
+        unknown = sorted(set(self.events) - set(EVENTS))
+        if unknown:
+            raise InputError(
+                f"layout '{self.name}': unknown events {', '.join(unknown)}, known are {', '.join(EVENTS)}"
+            )
+        for columns in self.events.values():
+            for column in (columns,) if isinstance(columns, str) else columns:
+                check(column)
+
+
+def _check_keys(
+    name: str, where: str, found: Mapping[str, str], expected: tuple[frozenset[str], ...], optional: set[str]
+) -> None:
+    if frozenset(found) - optional not in expected:
+        several = " or ".join("{" + ", ".join(sorted(keys)) + "}" for keys in expected)
+        raise InputError(f"collection '{name}': {where} = {{{', '.join(sorted(found))}}}, expected {several}")
 
 
 def read_layout(path: str) -> Layout:

@@ -45,7 +45,7 @@ def flat(data: Data, name: str, counts: IntArray) -> Any:
 
 def listed(data: Data, names: Mapping[str, str]) -> tuple[Flat, IntArray]:
     """Constituent columns flattened, and how many there are per row; of padded slots only the used ones."""
-    first = data[next(iter(names.values()))]
+    first = data[_first(names)]
     if isinstance(first, np.ndarray) and first.ndim == 2:
         return _used_slots({key: np.asarray(data[name]) for key, name in names.items()})
     counts = counts_of(first)
@@ -94,12 +94,16 @@ def _absolute(columns: Flat, jets: Flat, counts: IntArray) -> Flat:
 
 
 def _none(data: Data, collection: Collection) -> Found:
-    first = data[collection.jets["pt" if "pt" in collection.jets else "px"]]
+    first = data[_first(collection.jets)]
     if first.ndim == 1:
         n_jets = np.ones(len(first), dtype=np.int64)
         jets, features = _flat_jets(data, collection.jets), _flat_jets(data, collection.features)
         return Found(n_jets, None, jets=jets, features=features, label=_row_label(data, collection))
     return _of_events(data, collection, counts_of(first), None)
+
+
+def _first(names: Mapping[str, str]) -> str:
+    return next(iter(names.values()))
 
 
 def _of_events(data: Data, collection: Collection, n_jets: IntArray, constituents: Constituents | None) -> Found:
@@ -116,8 +120,8 @@ def _of_events(data: Data, collection: Collection, n_jets: IntArray, constituent
 
 def _inline(data: Data, collection: Collection) -> Found:
     columns, counts = listed(data, collection.constituents)
-    if collection.jets and collection.jets["pt"] in data:
-        n_jets = counts_of(data[collection.jets["pt"]])
+    if collection.jets and all(name in data for name in collection.jets.values()):
+        n_jets = counts_of(data[_first(collection.jets)])
     else:  # jets that no constituent names cannot be known
         n_jets = np.asarray(ak.fill_none(ak.max(data[collection.jet_index], axis=1), -1), dtype=np.int64) + 1
         if len(n_jets) and n_jets.max() > MAX_JETS:
@@ -127,7 +131,7 @@ def _inline(data: Data, collection: Collection) -> Found:
 
 def _index_table(data: Data, collection: Collection) -> Found:
     columns, size = listed(data, collection.constituents)
-    n_jets = counts_of(data[collection.jets["pt"]])
+    n_jets = counts_of(data[_first(collection.jets)])
     links = counts_of(data[collection.constituent_index])
     owner = _owners(data, collection, links, n_jets)
     event = np.repeat(np.arange(len(n_jets)), links)

@@ -68,12 +68,17 @@ def fits(source: Source, layouts: Sequence[Layout]) -> list[Fit]:
 def _fit(source: Source, match: Match) -> Fit:
     collection, tree = match.collection, match.tree
     missing = [column for column in collection.required if not source.has(tree, column)]
+    missing += [name for name, widths in collection.widths.items() if not _has_width(source, tree, name, widths)]
     kinds = [tuple(kind.values()) for kind in collection.objects]
     if kinds and not any(all(source.has(tree, column) for column in kind) for kind in kinds):
         missing += kinds[0]
     label = collection.label
     n_required = len(collection.required) + (len(kinds[0]) if kinds else 0)
     return Fit(match, tuple(missing), n_required, label is None or source.has(tree, label.name))
+
+
+def _has_width(source: Source, tree: str, column: str, widths: tuple[int, ...]) -> bool:
+    return source.width(tree, column) in (*widths, None)
 
 
 def choose(source: Source, layouts: Sequence[Layout], collection: str | None, path: str) -> Match:
@@ -93,7 +98,11 @@ def choose(source: Source, layouts: Sequence[Layout], collection: str | None, pa
     rivals = {fit.match.tree: fit for fit in reversed(found) if _rank(fit) == _rank(best)}
     if len(rivals) > 1:
         several = " and ".join(f"{fit.match.layout.name} ('{tree}')" for tree, fit in sorted(rivals.items()))
-        raise InputError(f"{path}: {several} fit equally well: choose one with --layout, or describe it in a TOML file")
+        names = {fit.match.layout.name for fit in rivals.values()}
+        how = (
+            "choose one with --layout" if len(names) > 1 else "describe the one you want, with its tree, in a TOML file"
+        )
+        raise InputError(f"{path}: {several} fit equally well: {how}")
     return best.match
 
 
@@ -107,7 +116,10 @@ def resolves(source: Source, match: Match) -> bool:
 
 
 def _share(source: Source, match: Match) -> float:
-    return resolved_share(source, match.tree, match.collection, SAMPLE_ROWS)
+    try:
+        return resolved_share(source, match.tree, match.collection, SAMPLE_ROWS)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+        return 0.0  # what cannot be read as references leads nowhere
 
 
 def _of_collection(source: Source, found: list[Fit], collection: str, path: str) -> list[Fit]:

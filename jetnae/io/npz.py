@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from jetnae.io.assemble import identity_of, ranges, reading
-from jetnae.io.columns import fits_width, pick, split
+from jetnae.errors import InputError
+from jetnae.io.assemble import MAX_ROW_BYTES, identity_of, ranges, reading
+from jetnae.io.columns import has_part, pick, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from jetnae.io.source import Data
-
-MAX_ROW_BYTES = 1 << 28
-"""No jet is larger; a header that says so is a broken or a hostile one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,11 @@ class _Member:
 
     shape: tuple[int, ...]
     dtype: Any
+    problem: str = ""
+
+    @property
+    def n_rows(self) -> int:
+        return self.shape[0] if self.shape else 0
 
     @property
     def row_bytes(self) -> int:
@@ -59,7 +62,7 @@ class NpzSource:
                     self._members[name.removesuffix(".npy")] = _header(stream)
         if not self._members:
             raise ValueError("no arrays in it")
-        self.trees = {"": max(member.shape[0] for member in self._members.values())}
+        self.trees = {"": max(member.n_rows for member in self._members.values())}
         self.identity = identity_of(path)
 
     def columns(self, tree: str) -> Collection[str]:
@@ -70,14 +73,28 @@ class NpzSource:
         """Whether there is an array, and the position or slice of its last axis."""
         name, part = split(column)
         member = self._members.get(name)
-        if member is None or not part:
-            return member is not None
-        return len(member.shape) > 1 and fits_width(member.shape[-1], part)
+        return member is not None and (bool(member.problem) or has_part(member.shape[1:], member.dtype, part))
+
+    def width(self, tree: str, column: str) -> int | None:
+        """The length of the last axis of an array with several numbers per row."""
+        del tree
+        member = self._members.get(split(column)[0])
+        return member.shape[-1] if member is not None and len(member.shape) > 1 else None
+
+    def n_rows(self, tree: str, columns: Collection[str]) -> int:
+        """The rows of these arrays; raises `InputError` where they differ."""
+        del tree
+        rows = {name: self._members[name].n_rows for name in {split(column)[0] for column in columns}}
+        if len(set(rows.values())) > 1:
+            several = ", ".join(f"{name} {count}" for name, count in sorted(rows.items()))
+            raise InputError(f"{self._path}: arrays of different numbers of rows ({several})")
+        return next(iter(rows.values()), 0)
 
     def is_numeric(self, tree: str, column: str) -> bool:
         """Whether a column holds a number, or one list of numbers, per row."""
-        member = self._members[split(column)[0]]
-        return member.dtype.kind in "biuf" and len(member.shape) <= 2
+        name, part = split(column)
+        member = self._members[name]
+        return has_part(member.shape[1:], member.dtype, part) and len(member.shape) <= 2
 
     def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
         """How many rows of these columns fill so many bytes, at least one."""
@@ -91,8 +108,9 @@ class NpzSource:
             with reading(self._path, "NumPy archive"):
                 streams = {name: stack.enter_context(self._file.open(f"{name}.npy")) for name in names}
                 for stream in streams.values():
-                    _header(stream)
-            for start, stop in ranges(self.trees[tree], step):
+                    if problem := _header(stream).problem:
+                        raise ValueError(problem)
+            for start, stop in ranges(self.n_rows(tree, columns), step):
                 with reading(self._path, "NumPy archive"):
                     data = {name: _rows(streams[name], self._members[name], stop - start) for name in names}
                     picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
@@ -100,17 +118,20 @@ class NpzSource:
 
 
 def _header(stream: Any) -> _Member:
-    """Shape and type of the array that begins here; the stream stands at its first row afterwards."""
+    """Shape and type of the array that begins here; the stream stands at its first row afterwards.
+
+    What cannot be read is said in `problem`, when it is asked for: other arrays of the archive may be fine.
+    """
     version = npy.read_magic(stream)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, by_column, dtype = read(stream)
     if dtype.hasobject:
-        raise ValueError("an array of Python objects, which are never loaded")
-    member = _Member(shape or (0,), dtype)
+        return _Member(shape, dtype, "an array of Python objects, which are never loaded")
     if by_column and len(shape) > 1:
-        raise ValueError("an array in column order, expected row after row")
+        return _Member(shape, dtype, "an array in column order: save it with numpy.ascontiguousarray")
+    member = _Member(shape, dtype)
     if member.row_bytes > MAX_ROW_BYTES:
-        raise ValueError(f"rows of {member.row_bytes} bytes")
+        return _Member(shape, dtype, f"rows of {member.row_bytes} bytes")
     return member
 
 

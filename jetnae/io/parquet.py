@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
+import numpy as np
 
 from jetnae.errors import MissingExtraError
 from jetnae.io.assemble import identity_of, reading
@@ -26,7 +27,7 @@ def open_source(path: Path) -> Iterator[ParquetSource]:
     except ImportError as error:
         raise MissingExtraError(f"{path}: reading Parquet needs pyarrow: pip install 'jetnae[parquet]'") from error
     with reading(path, "Parquet"):
-        file = pyarrow.parquet.ParquetFile(path)
+        file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # which would hold on to the whole file
     with file:
         yield ParquetSource(file, path)
 
@@ -47,6 +48,16 @@ class ParquetSource:
     def has(self, tree: str, column: str) -> bool:
         """Whether the table has a column; the fields of structs are left to the reading."""
         return split(column)[0] in self.columns(tree)
+
+    def width(self, tree: str, column: str) -> int | None:
+        """Nothing here: arrays of fixed length are not told from lists."""
+        del tree, column
+        return None
+
+    def n_rows(self, tree: str, columns: Collection[str]) -> int:
+        """The rows of the table, the same for all columns."""
+        del columns
+        return self.trees[tree]
 
     def is_numeric(self, tree: str, column: str) -> bool:
         """Whether a column holds a number, or one list of numbers, per row."""
@@ -77,13 +88,14 @@ class ParquetSource:
         start = 0
         for table in self._tables(names, step):
             with reading(self._path, "Parquet"):
-                data = {name: _no_options(ak.from_arrow(table[name])) for name in names}
+                data = {name: _column(table[name]) for name in names}
                 picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
             yield start, start + table.num_rows, picked
             start += table.num_rows
         if not self.trees[tree]:
             empty = self._file.schema_arrow.empty_table()
-            yield 0, 0, {column: ak.from_arrow(empty[split(column)[0]]) for column in columns}
+            with reading(self._path, "Parquet"):
+                yield 0, 0, {column: pick(_column(empty[split(column)[0]]), split(column)[1]) for column in columns}
 
     def _tables(self, names: list[str], step: int) -> Iterator[Any]:
         """Tables of exactly `step` rows, the last with what is left; batches end where row groups do."""
@@ -104,10 +116,31 @@ class ParquetSource:
             yield pa.Table.from_batches(waiting)
 
 
-def _no_options(column: ak.Array) -> ak.Array:
-    """Columns without missing values: a missing number becomes NaN, to be counted, and a missing list an empty one."""
-    if "?" not in str(column.type) and "option" not in str(column.type):
-        return column
-    if column.ndim > 1:
-        column = ak.fill_none(column, [], axis=0)
-    return ak.fill_none(column, float("nan"), axis=-1) if ak.any(ak.is_none(column, axis=-1)) else ak.drop_none(column)
+def _column(column: Any) -> Any:
+    """A column of numbers, or of lists of them, without missing values; anything deeper as it is.
+
+    A missing number becomes NaN, to be counted, and a missing list an empty one: the same whatever the chunk.
+    """
+    import pyarrow.compute
+    import pyarrow.types
+
+    chunk = column.combine_chunks()
+    kind = chunk.type
+    if pyarrow.types.is_primitive(kind):
+        return _numbers(chunk)
+    if (pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)) and pyarrow.types.is_primitive(
+        kind.value_type
+    ):
+        lengths = pyarrow.compute.fill_null(pyarrow.compute.list_value_length(chunk), 0)
+        return ak.unflatten(_numbers(chunk.flatten()), lengths.to_numpy(zero_copy_only=False).astype(np.int64))
+    return ak.drop_none(ak.from_arrow(chunk), axis=0) if chunk.null_count else ak.from_arrow(chunk)
+
+
+def _numbers(values: Any) -> Any:
+    """An Arrow array of numbers as NumPy array; missing ones as NaN."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    if values.null_count:
+        values = pyarrow.compute.fill_null(values.cast(pa.float64()), float("nan"))
+    return values.to_numpy(zero_copy_only=False)

@@ -58,6 +58,16 @@ class RootSource:
             return False
         return not part or part[-1].isdigit() or not getattr(self._trees[tree][branch], "branches", ())
 
+    def width(self, tree: str, column: str) -> int | None:
+        """Nothing here: arrays of fixed length are not told from lists."""
+        del tree, column
+        return None
+
+    def n_rows(self, tree: str, columns: Collection[str]) -> int:
+        """The rows of a tree, the same for all columns."""
+        del columns
+        return self.trees[tree]
+
     def is_numeric(self, tree: str, column: str) -> bool:
         """Whether a column holds a number, or one list of numbers, per row."""
         branch, part = split(column)

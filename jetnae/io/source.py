@@ -25,6 +25,12 @@ class Source(Protocol):
     def has(self, tree: str, column: str) -> bool:
         """Whether a tree has a column, and the part of it that is meant."""
 
+    def width(self, tree: str, column: str) -> int | None:
+        """The length of the last axis of a column that holds as many numbers in each row, None for any other."""
+
+    def n_rows(self, tree: str, columns: Collection[str]) -> int:
+        """The rows of these columns; raises `InputError` where they differ."""
+
     def is_numeric(self, tree: str, column: str) -> bool:
         """Whether a column holds a number, or one list of numbers, per row."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from jetnae.clustering import ClusterSpec, cluster
 from jetnae.errors import InputError
-from jetnae.io.assemble import TARGET_BYTES, Constituents, Found, Rows, build_jets, drop_bad, fitting, momenta
+from jetnae.io.assemble import RADIUS, TARGET_BYTES, Constituents, Found, Rows, build_jets, drop_bad, fitting, momenta
 from jetnae.io.columns import plain
 from jetnae.io.links import LINKS, listed
 from jetnae.jets import FOUR_VECTOR, WEIGHT
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALWAYS = ("run", "luminosityBlock", "event", "weight", "process")
+ALWAYS = ("run", "luminosityBlock", "event", "weight", "process", RADIUS)
 """Event columns that are read wherever the file has them."""
 
 OWN_NAMES = (*FOUR_VECTOR, "label", "n_constituents")
 """Columns that every batch has, not to be looked up in the file."""
+
+MAX_CHUNKS = 16
+"""How many times the default a chunk may be, whatever the user asks for: 0.5 GB."""
 
 PLAUSIBLE_PT = 10_000.0
 """GeV. Jets whose median pT is above are given in MeV: beams have 7 TeV."""
@@ -75,12 +78,13 @@ class _Plan:
 def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> JetFile:
     """The jets of an open file; raises `InputError` for columns that are not there."""
     plan = _plan(source, match, options, path)
-    step = options.chunk_size or source.rows_for(match.tree, plan.columns, TARGET_BYTES)
+    fitting_step = source.rows_for(match.tree, plan.columns, TARGET_BYTES)
+    step = min(options.chunk_size or fitting_step, MAX_CHUNKS * fitting_step)
     chunks = _chunks(source, plan, step, path)
     if options.normalization is not None:
         chunks = map(options.normalization.apply, chunks)
     features = tuple(_features(source, match))
-    return JetFile(match, source.trees[match.tree], source.identity, features, chunks)
+    return JetFile(match, source.n_rows(match.tree, plan.columns), source.identity, features, chunks)
 
 
 def _chunks(source: Source, plan: _Plan, step: int, path: Path) -> Iterator[Jets]:
@@ -120,6 +124,7 @@ def _clustered(data: Data, plan: _Plan) -> Found:
         jets={name: getattr(found, name) for name in FOUR_VECTOR},
         features={},
         label=None if label is None else np.repeat(label, found.n_jets),
+        radius=plan.cluster.radius,
     )
 
 
@@ -131,7 +136,7 @@ def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Pl
     optional = [
         name
         for name in (*options.features, *sorted(options.selection.names))
-        if name in there or name in known or source.has(match.tree, name)
+        if name in there or name in known or (name in options.selection.names and source.has(match.tree, name))
     ]
     asked = dict.fromkeys((*options.columns, *optional))
     wanted = [name for name in asked if name not in OWN_NAMES and name not in always]
@@ -141,12 +146,20 @@ def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Pl
         if name not in features:
             extra[name] = known.get(name) or _checked(source, match, name, path, "read")
     kept = {name: _checked(source, match, name, path, "keep") for name in options.keep}
-    spec = ClusterSpec(
-        radius=options.radius or collection.radius or ClusterSpec.radius,
-        min_pt=options.min_pt or ClusterSpec.min_pt,
-        soft_drop=options.soft_drop,
-    )
-    return _Plan(match, spec, {**always, **kept}, extra, features, _link_columns(source, match))
+    return _Plan(match, _cluster_spec(match, options, path), {**always, **kept}, extra, features, _links(source, match))
+
+
+def _cluster_spec(match: Match, options: ReadOptions, path: Path) -> ClusterSpec:
+    """How to find jets; raises `InputError` where that is asked for but the jets are stored."""
+    asked = options.soft_drop or options.radius is not None or options.min_pt is not None
+    if asked and match.collection.link != "cluster":
+        raise InputError(
+            f"{path}: the jets '{match.collection.name}' are stored; radius, least pt and soft drop are for jets that are "
+            "found here, leave them out"
+        )
+    chosen = {"radius": match.collection.radius if options.radius is None else options.radius, "min_pt": options.min_pt}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return ClusterSpec(soft_drop=options.soft_drop, **given)
 
 
 def _features(source: Source, match: Match) -> dict[str, str]:
@@ -154,7 +167,7 @@ def _features(source: Source, match: Match) -> dict[str, str]:
     return {name: column for name, column in match.collection.features.items() if source.has(match.tree, column)}
 
 
-def _link_columns(source: Source, match: Match) -> frozenset[str]:
+def _links(source: Source, match: Match) -> frozenset[str]:
     """The columns that make the jets; their four-vectors only if all are there, else the constituents are summed."""
     collection, tree = match.collection, match.tree
     kinds = [tuple(kind.values()) for kind in collection.objects]

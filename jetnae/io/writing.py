@@ -15,6 +15,7 @@ import uproot
 
 from jetnae.errors import InputError
 from jetnae.files import atomic_path
+from jetnae.io.assemble import RADIUS
 from jetnae.io.hdf5 import JAGGED
 from jetnae.jets import FOUR_VECTOR, WEIGHT
 
@@ -55,6 +56,8 @@ def write_jets(path: Path, provenance: Mapping[str, Any], *, force: bool = False
 def _columns(jets: Jets) -> Columns:
     """Columns of a tree: numbers of events, and records `Jet` and `Constituent` per event."""
     events = {"weight" if name == WEIGHT else name: column for name, column in jets.events.items()}
+    if jets.radius is not None:
+        events[RADIUS] = np.full(jets.n_events, jets.radius)
     of_jets = {name: getattr(jets, name).astype(np.float32) for name in FOUR_VECTOR}
     of_jets |= {name: np.asarray(column) for name, column in jets.columns.items()}
     if jets.label is not None:
@@ -127,7 +130,7 @@ class _Hdf5Writer:
 
 
 def _flat(name: str, column: ak.Array) -> Columns:
-    lengths = {f"n{name.partition('_')[0]}": ak.to_numpy(ak.num(column, axis=1)).astype(np.int32)}
+    lengths = {f"n{name}": ak.to_numpy(ak.num(column, axis=1)).astype(np.int32)}
     flat = ak.flatten(column, axis=1)
     fields = {f"{name}_{field}": flat[field] for field in flat.fields} or {name: flat}
     return lengths | {key: ak.to_numpy(values) for key, values in fields.items()}

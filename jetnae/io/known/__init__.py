@@ -25,7 +25,14 @@ _JETNAE = Layout(
     "jetnae",
     "events",
     (_OWN, replace(_OWN, link="none", constituents={}, jet_index="")),
-    {**EVENT_ID, "weight": "weight", "process": "process", "met_pt": "met_pt", "met_phi": "met_phi"},
+    {
+        **EVENT_ID,
+        "weight": "weight",
+        "process": "process",
+        "met_pt": "met_pt",
+        "met_phi": "met_phi",
+        "jet_radius": "jet_radius",
+    },
 )
 
 _ALL = (_JETNAE, *NANO, *JETCLASSES, DELPHES, PHYSLITE, *TREEMAKER, *ARRAYS)
