@@ -66,7 +66,7 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
     lines += _several("trees", trees)
     lines += _several("layouts", layouts or ["none fits or nearly does"])
     if found.jets is None or found.match is None:
-        return [*lines, ("jets", f"none could be read: {found.problem}")]
+        return [*lines, ("jets", f"none could be read: {str(found.problem).partition('; look with')[0]}")]
     match, jets = found.match, found.jets
     radius = "" if jets.radius is None else f", R = {jets.radius:g}"
     lines.append(("read as", f"{match.layout.name}, jets {match.collection.name}{radius}"))
@@ -139,8 +139,13 @@ def _quantiles(values: Any) -> str:
 
     if not len(values):
         return "none"
-    low, q05, middle, q95, high = np.quantile(np.asarray(values, dtype=np.float64), (0, 0.05, 0.5, 0.95, 1))
-    return f"{low:.4g} to {high:.4g}, median {middle:.4g}, 90 % in {q05:.4g} to {q95:.4g}"
+    values = np.asarray(values, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    odd = f"; {len(values) - len(finite)} are no finite numbers" if len(finite) < len(values) else ""
+    if not len(finite):
+        return f"none{odd}"
+    low, q05, middle, q95, high = np.quantile(finite, (0, 0.05, 0.5, 0.95, 1))
+    return f"{low:.4g} to {high:.4g}, median {middle:.4g}, 90 % in {q05:.4g} to {q95:.4g}{odd}"
 
 
 def _print_columns(found: Inspection) -> None:

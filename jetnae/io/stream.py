@@ -154,8 +154,8 @@ def _cluster_spec(match: Match, options: ReadOptions, path: Path) -> ClusterSpec
     asked = options.soft_drop or options.radius is not None or options.min_pt is not None
     if asked and match.collection.link != "cluster":
         raise InputError(
-            f"{path}: the jets '{match.collection.name}' are stored; radius, least pt and soft drop are for jets that are "
-            "found here, leave them out"
+            f"{path}: the jets '{match.collection.name}' are stored; radius, least pt and soft drop are for jets that "
+            "are found here, leave them out"
         )
     chosen = {"radius": match.collection.radius if options.radius is None else options.radius, "min_pt": options.min_pt}
     given = {name: value for name, value in chosen.items() if value is not None}

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from jetnae.io.known.datasets import ARRAYS, JETCLASSES
 from jetnae.io.known.delphes import DELPHES
-from jetnae.io.known.naming import EVENT_ID, of
+from jetnae.io.known.naming import of
 from jetnae.io.known.nano import NANO
 from jetnae.io.known.physlite import PHYSLITE
 from jetnae.io.known.treemaker import FEATURES, TREEMAKER
-from jetnae.io.layouts import Collection, LabelRule, Layout
+from jetnae.io.layouts import EVENTS, Collection, LabelRule, Layout
 
 _OWN = Collection(
     name="Jet",
@@ -25,14 +25,7 @@ _JETNAE = Layout(
     "jetnae",
     "events",
     (_OWN, replace(_OWN, link="none", constituents={}, jet_index="")),
-    {
-        **EVENT_ID,
-        "weight": "weight",
-        "process": "process",
-        "met_pt": "met_pt",
-        "met_phi": "met_phi",
-        "jet_radius": "jet_radius",
-    },
+    {name: name for name in EVENTS},
 )
 
 _ALL = (_JETNAE, *NANO, *JETCLASSES, DELPHES, PHYSLITE, *TREEMAKER, *ARRAYS)
