@@ -53,7 +53,7 @@ def coverage(
     for size, fraction, deviation in zip(done.sizes, done.fractions, done.deviations, strict=True):
         print(f"P(p < {size:g}) = {fraction:.4f}, expected {size:g} ± {deviation:.4f}")
     write_result(done, stem, drawing, force=force)
-    _finish(done.passed(), done.n_not_converged, experiments)
+    _finish(done.passed(), done.n_not_converged, experiments, "a share is more than three standard deviations off")
 
 
 def inject(
@@ -87,7 +87,7 @@ def inject(
             f"{done.pull_error[i]:.3f}, width {done.pull_width[i]:.3f}, mean significance {done.significance[i]:.2f}"
         )
     write_result(done, stem, drawing, force=force)
-    _finish(done.passed(), sum(done.n_not_converged), experiments * len(yields))
+    _finish(done.passed(), sum(done.n_not_converged), experiments * len(yields), "a mean pull is beyond 0.5")
 
 
 def bias(
@@ -127,7 +127,9 @@ def bias(
             f"{done.ratio[i]:.3f} ± {done.ratio_error[i]:.3f} statistical errors"
         )
     write_result(done, stem, drawing, force=force)
-    _finish(done.passed(), sum(done.n_not_converged), experiments * len(others))
+    _finish(
+        done.passed(), sum(done.n_not_converged), experiments * len(others), "a spurious signal is beyond 0.5 errors"
+    )
 
 
 def limit(
@@ -180,9 +182,9 @@ def name_of(output: Path) -> Path:
     return output.with_suffix("") if output.suffix == ".json" else output
 
 
-def _finish(passed: bool, n_failed: int, n: int) -> None:
+def _finish(passed: bool, n_failed: int, n: int, criterion: str) -> None:
     if n_failed:
         print(f"warning: {n_failed} of {n} fits did not converge")
     if not passed:
-        print("the check failed")
+        print(f"the check failed: {criterion}")
         raise typer.Exit(CHECK_FAILED)

@@ -67,9 +67,13 @@ def _from_scores(path: Path, selection: Selection) -> tuple[Spectrum, str]:
     from jetnae.io.scores import read_scores
 
     scores = read_scores(path)
-    if selection.mass_range is None or not selection.mass_range[0] < selection.mass_range[1]:
-        raise InputError(f"{path}: give the range of the spectrum with --range LOW HIGH, without a turn-on in it")
     score, observable, weight = _columns(path, scores, selection)
+    if selection.mass_range is None or not selection.mass_range[0] < selection.mass_range[1]:
+        quantiles = np.quantile(observable, (0.05, 0.5, 0.95)) if len(observable) else ()
+        raise InputError(
+            f"{path}: give the range in which the spectrum falls with --range LOW HIGH (5, 50 and 95 % of the "
+            f"values of '{selection.column}' are below {', '.join(f'{value:.4g}' for value in quantiles) or 'nothing'})"
+        )
     threshold = _threshold(score, observable, selection)
     inside = np.ones(len(score), dtype=bool) if threshold is None else score > threshold
     edges = np.linspace(*selection.mass_range, (selection.n_bins or 50) + 1)

@@ -95,12 +95,12 @@ def _mark(axes: Axes, found: Hunt, *, label: bool) -> None:
 
 
 def _mark_significances(axes: Axes, lowest: float) -> None:
-    """Lines at whole standard deviations, as far as the axis reaches."""
+    """Lines at whole standard deviations, as far as the axis reaches, named beside it."""
     for n in SIGMAS:
         p = float(ndtr(-n))
         if p > lowest:
             axes.axhline(p, color="0.8", linestyle=":", linewidth=1.5, zorder=0)
-            axes.text(0.015, p, f"{n}σ", color="0.4", transform=axes.get_yaxis_transform(), va="bottom", fontsize=20)
+            axes.text(1.01, p, f"{n}σ", color="0.4", transform=axes.get_yaxis_transform(), va="center", fontsize=20)
 
 
 def _verdict(found: Scan) -> str:

@@ -127,7 +127,8 @@ def _tolerance(axes: Axes, *, horizontal: bool) -> None:
 
 
 def _yield(found: SignalFit) -> str:
-    text = f"Signal: {found.n_signal:.3g} ± {found.n_signal_error:.2g} events ({found.significance:.1f}σ)"
+    digits = max(0, 1 - int(np.floor(np.log10(found.n_signal_error))))
+    text = f"Signal: {found.n_signal:.{digits}f} ± {found.n_signal_error:.{digits}f} events ({found.significance:.1f}σ)"
     if found.upper_limit is None or found.expected_limits is None:
         return text
     return f"{text}\n95 % CL$_s$: < {found.upper_limit:.3g} (expected {found.expected_limits[2]:.3g})"

@@ -60,7 +60,7 @@ def sic_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "", label: s
         tops += [_draw_sic(axes, curve, COLORS[i % len(COLORS)], LINES[i % len(LINES)]) for i, curve in _numbered(roc)]
         axes.axhline(1, color="0.6", linestyle=":", linewidth=1.5)
         needed = roc.curves[0].min_background if roc.curves else 0.0
-        axes.legend(loc="upper right", title=f"{needed:g} background jets or more", alignment="left")
+        axes.legend(loc="upper right", title=f"Where {needed:g} background jets or more pass", alignment="left")
         free = 1 - LEGEND_LINE * (len(axes.get_legend_handles_labels()[1]) + 1.5)
         axes.set(xlim=(0, 1), ylim=(0, max(tops) / max(free, 0.3)), xlabel="Signal efficiency $\\epsilon_S$")
         axes.set_ylabel("Significance improvement $\\epsilon_S$ / √$\\epsilon_B$")
@@ -113,7 +113,7 @@ def _draw_ratios(axes: Axes, roc: Roc) -> None:
 def _draw_sic(axes: Axes, curve: RocCurve, color: str, line: Any) -> float:
     """Returns the upper end of the band."""
     known = np.isfinite(curve.sic)
-    label = _label(curve) if curve.max_sic is None else f"{_label(curve)}, at most {curve.max_sic.value:.2f}"
+    label = _label(curve) if curve.max_sic is None else f"{_label(curve)}, max. {curve.max_sic.value:.2f}"
     marker = "o" if known.sum() < FEW else None  # a line of one point cannot be seen
     axes.plot(curve.sig_eff[known], curve.sic[known], color=color, linestyle=line, marker=marker, label=label)
     low, high = (curve.sig_eff[known] / np.sqrt(eff[known]) for eff in (curve.bkg_eff_high, curve.bkg_eff_low))
@@ -123,7 +123,7 @@ def _draw_sic(axes: Axes, curve: RocCurve, color: str, line: Any) -> float:
 
 def _draw_seed_sic(axes: Axes, seeds: SeedBand) -> float:
     known = np.isfinite(seeds.sic_median)
-    most = "" if seeds.max_sic is None else f", at most {seeds.max_sic.median:.2f}"
+    most = "" if seeds.max_sic is None else f", max. {seeds.max_sic.median:.2f}"
     label = f"{seeds.name}, {seeds.n_seeds} trainings{most}"
     axes.plot(seeds.sig_eff[known], seeds.sic_median[known], color=COLORS[0], label=label)
     low, high = seeds.sic_low[known], seeds.sic_high[known]

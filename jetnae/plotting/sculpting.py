@@ -25,7 +25,7 @@ MERGED = 2
 
 def spectra_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Shape of the background mass before and after cuts, with Garwood intervals, and the ratio to no cut below."""
-    n = len(sculpting.scores)
+    n, smallest = len(sculpting.scores), _smallest(sculpting)
     with style(look):
         width = COLUMN if n == 1 else PAGE
         figure = Figure(figsize=(width, 1.05 * COLUMN), layout="constrained")
@@ -33,7 +33,7 @@ def spectra_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: st
         for (axes, ratio), found in zip(grid.T, sculpting.scores, strict=True):
             _draw_spectra(axes, ratio, found)
             ratio.set_xlabel(axis_label(found.mass, "GeV"))
-            ratio.set(ylim=(0, 3), xlim=(found.edges[0], found.edges[-1]))
+            ratio.set(yscale="log", ylim=(0.04, 1.5 / smallest), xlim=(found.edges[0], found.edges[-1]))
             axes.legend(loc="upper right", title=f"{_name(found)}: JSD (random jets)", alignment="left")
         grid[0, 0].set_ylim(0, 1.6 * _highest(sculpting))
         grid[0, 0].set_ylabel("Share of jets per bin")
@@ -53,11 +53,15 @@ def efficiency_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title:
             for j, cut in enumerate(found.cuts):
                 _draw_efficiency(axes, found, cut, j)
             axes.set(yscale="log", xlabel=axis_label(found.mass, "GeV"))
+            if any((cut.eff <= 0).any() for cut in found.cuts):
+                axes.plot([], [], "v", color="0.4", fillstyle="none", markersize=9, label="No jet passes: bound")
             axes.legend(loc="upper left", ncols=2, columnspacing=1.0, title=_name(found), alignment="left")
         grid[0].set_ylabel("Background efficiency $\\epsilon_B$")
         annotate(grid[0], grid[-1], look=look, title=title, label=label)
-        smallest = min((cut.bkg_eff for found in sculpting.scores for cut in found.cuts), default=0.01)
+        smallest = _smallest(sculpting)
         grid[0].set_ylim(smallest / 20, 40)
+        decades = range(int(np.floor(np.log10(smallest / 20))) + 1, 1)
+        grid[0].set_yticks([10.0**n for n in decades])  # no efficiency is larger than one
     return figure
 
 
@@ -69,8 +73,8 @@ def divergence_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title:
         for i, found in enumerate(sculpting.scores):
             known = found.scan_jsd > 0
             rejection = 1 / found.scan_bkg_eff
-            label = _name(found)
-            axes.plot(rejection[known], 1 / found.scan_jsd[known], color=COLORS[i], marker=MARKERS[i], label=label)
+            inverse, name = 1 / found.scan_jsd[known], _name(found)
+            axes.plot(rejection[known], inverse, color=COLORS[i], marker=MARKERS[i], label=name)
         reference = sculpting.scores[-1]
         some = reference.scan_floor > 0
         rejection = 1 / reference.scan_bkg_eff[some]
@@ -148,6 +152,11 @@ def _draw_efficiency(axes: Axes, found: MassDependence, cut: MassCut, i: int) ->
 
 def _name(found: MassDependence) -> str:
     return "Decorrelated score" if found.name.endswith("_decorrelated") else f"Cut on {found.name}"
+
+
+def _smallest(sculpting: Sculpting) -> float:
+    """The smallest background efficiency that is shown."""
+    return min((cut.bkg_eff for found in sculpting.scores for cut in found.cuts), default=0.01)
 
 
 def _highest(sculpting: Sculpting) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import mplhep
 from cycler import cycler
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,6 +37,8 @@ class Style(StrEnum):
 FIXED: dict[str, Any] = {
     "figure.autolayout": False,
     "savefig.bbox": None,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.12,
     "mathtext.cal": "sans",  # some styles ask for a calligraphic font that few machines have, and nothing here uses
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
@@ -92,6 +95,8 @@ def annotate(
         first.set_title(title, loc="left")
         return
     right.set_title(title, loc="right")
+    if isinstance(first.figure, Figure):
+        first.figure.draw_without_rendering()  # the text is put behind the name, where the layout will have that
     mplhep.label.exp_text(
         exp="" if look == Style.PLAIN else LABELS[look],
         text=label,
