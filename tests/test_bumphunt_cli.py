@@ -49,6 +49,7 @@ def write_score_file(path: Path, n_events: int = 8000, weight: float = 1.0) -> P
         "in_range": rng.uniform(0, 1, n_jets) < 0.9,
     }
     events = {"jetnae_weight": np.full(n_events, weight), "mjj": 100 + rng.exponential(60, n_events)}
+    jets["reversed"] = -jets["score"]
     with write_scores(path, {"format_version": 1}) as writer:
         writer.append(jets, jets_per_event, events)
     return path
@@ -231,6 +232,12 @@ def test_spectra_of_jets_and_of_events_are_what_passes_the_cut(tmp_path: Path, s
     expected = np.histogram(mass[(score > 0.5) & in_range], bins)[0]
     assert read(tmp_path / "jets.json").counts == tuple(expected.tolist())
     assert read(tmp_path / "events.json").counts == tuple(np.histogram(mjj[passing], bins)[0].tolist())
+    reversed_ = jetnae(*common, "--score", "reversed", "--score-above", -0.5, "--output", "other", cwd=tmp_path)
+    assert "reversed > -0.5" in reversed_.stdout
+    expected = np.histogram(mass[(score <= 0.5) & in_range], bins)[0]
+    assert read(tmp_path / "other.json").counts == tuple(expected.tolist())
+    absent = jetnae(*common, "--score", "score_decorrelated", "--output", "no", cwd=tmp_path)
+    assert (absent.returncode, "no column 'score_decorrelated'" in absent.stderr) == (2, True)
     unknown = jetnae(*common, "--column", "tau21", "--output", "no", cwd=tmp_path)
     assert (unknown.returncode, "it has" in unknown.stderr) == (2, True)
 

@@ -40,6 +40,7 @@ app = typer.Typer(
 def scan(
     file: str = typer.Argument(..., help="A score file, FILE.root:HISTOGRAM, or FILE.csv with low, high, count."),
     column: str = typer.Option("mass", help="Observable of a score file: a column of jets or of events."),
+    score: str = typer.Option("score", help="Column of jets to cut on, as score_decorrelated."),
     score_above: float | None = typer.Option(None, help="Keep jets (or events) with a larger score."),
     background_efficiency: float | None = typer.Option(None, help="Keep this share of the jets in the sidebands."),
     signal_region: tuple[float, float] | None = typer.Option(
@@ -92,7 +93,9 @@ def scan(
     drawing = find_drawing(look, title, label)
     prepare_result("hunt", stem, force=force)
     region = signal_region or blind
-    selection = Selection(column, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets)
+    selection = Selection(
+        column, score, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets
+    )
     spectrum, source = read_spectrum(file, selection)
     narrowest, widest = widths or (2, None)
     options = HuntOptions(

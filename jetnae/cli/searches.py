@@ -26,7 +26,9 @@ def read_search(path: Path) -> Hunt:
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, expected the result of `jetnae bumphunt scan`") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON, expected the result of `jetnae bumphunt scan`") from error
     return from_json(Hunt, content)
 
