@@ -85,7 +85,7 @@ def _print(found: WorkingPoints) -> None:
         for eff, threshold in zip(found.bkg_effs, each.thresholds, strict=True):
             print(f"    eps_B {eff:<8g} {_told(threshold, each.smallest_bkg_eff)}")
     if found.n_outside:
-        print(f"note: {found.n_outside} jets are in no bin")
+        print(f"note: jets in no bin: {found.n_outside}")
     for note in found.notes:
         print(f"note: {note}")
 
