@@ -145,6 +145,16 @@ def write_delphes(folder: Path) -> Path:
     return to_parquet(folder / "delphes.parquet", columns)
 
 
+def write_unresolved_delphes(folder: Path) -> Path:
+    """A second collection, `JetAK8`, whose references lead nowhere."""
+    table = ak.from_parquet(write_delphes(folder))
+    lost = ak.with_field(table["JetPUPPIAK8.Constituents"], table["JetPUPPIAK8.Constituents"].refs + 1000, "refs")
+    columns = {name: table[name] for name in table.fields} | {"JetAK8.Constituents": lost}
+    columns |= {f"JetAK8.{name}": table[f"JetPUPPIAK8.{name}"] for name in ("PT", "Eta", "Phi", "Mass")}
+    ak.to_parquet(ak.Array(columns), folder / "both.parquet")
+    return folder / "both.parquet"
+
+
 def write_physlite(folder: Path) -> Path:
     """In MeV; each jet lists positions among the stored objects."""
     found = in_one_event()

@@ -12,7 +12,7 @@ import uproot
 
 from jetnae.io import read_jets
 from tests.conftest import write_events
-from tests.layout_files import WRITERS, write_delphes, write_nanoaod
+from tests.layout_files import WRITERS, write_nanoaod, write_unresolved_delphes
 from tests.test_cli import fails, jetnae
 
 PDF, PNG = b"%PDF", b"\x89PNG"
@@ -81,13 +81,7 @@ def test_inspect_says_what_a_near_layout_lacks(tmp_path: Path) -> None:
 
 
 def test_inspect_tells_collections_whose_constituents_are_not_stored(tmp_path: Path) -> None:
-    path = write_delphes(tmp_path)
-    table = ak.from_parquet(path)
-    lost = ak.with_field(table["JetPUPPIAK8.Constituents"], table["JetPUPPIAK8.Constituents"].refs + 1000, "refs")
-    columns = {name: table[name] for name in table.fields} | {"JetAK8.Constituents": lost}
-    columns |= {f"JetAK8.{name}": table[f"JetPUPPIAK8.{name}"] for name in ("PT", "Eta", "Phi", "Mass")}
-    ak.to_parquet(ak.Array(columns), tmp_path / "both.parquet")
-    output = inspected(tmp_path / "both.parquet", cwd=tmp_path)
+    output = inspected(write_unresolved_delphes(tmp_path), cwd=tmp_path)
     assert "JetPUPPIAK8 (constituents), JetAK8 (constituents not stored)" in output
 
 

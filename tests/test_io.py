@@ -18,7 +18,15 @@ from jetnae.errors import InputError
 from jetnae.io import LAYOUTS, READERS, ReadOptions, container_of, iter_jets, open_jets, open_source, read_jets
 from jetnae.jets import concatenate, select
 from tests.conftest import random_constituents, write_events
-from tests.layout_files import COUNTS, EVENTS, FEATURES_ONLY, WRITERS, write_delphes, write_pfnano, write_toptag
+from tests.layout_files import (
+    COUNTS,
+    EVENTS,
+    FEATURES_ONLY,
+    WRITERS,
+    write_pfnano,
+    write_toptag,
+    write_unresolved_delphes,
+)
 
 ALL = WRITERS | FEATURES_ONLY | EVENTS
 
@@ -335,15 +343,10 @@ def test_a_wrong_layout_file_is_one_line(old: str, new: str, message: str, tmp_p
 
 
 def test_references_to_objects_that_are_not_stored_are_an_error(tmp_path: Path) -> None:
-    path = write_delphes(tmp_path)
-    table = ak.from_parquet(path)
-    lost = ak.with_field(table["JetPUPPIAK8.Constituents"], table["JetPUPPIAK8.Constituents"].refs + 1000, "refs")
-    columns = {name: table[name] for name in table.fields} | {"JetAK8.Constituents": lost}
-    columns |= {f"JetAK8.{name}": table[f"JetPUPPIAK8.{name}"] for name in ("PT", "Eta", "Phi", "Mass")}
-    ak.to_parquet(ak.Array(columns), tmp_path / "both.parquet")
-    assert read_jets(tmp_path / "both.parquet").collection == "JetPUPPIAK8"
+    path = write_unresolved_delphes(tmp_path)
+    assert read_jets(path).collection == "JetPUPPIAK8"
     with pytest.raises(InputError, match=r"'JetAK8' refer to objects that are not stored \(0 % are\).*JetPUPPIAK8"):
-        read_jets(tmp_path / "both.parquet", collection="JetAK8")
+        read_jets(path, collection="JetAK8")
 
 
 def test_labels_that_are_neither_background_nor_signal_are_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""The layouts that jetnae knows: one entry per naming, the more specific of two that share a tree first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jetnae.io.known.datasets import ARRAYS, JETCLASSES
+from jetnae.io.known.delphes import DELPHES
+from jetnae.io.known.naming import EVENT_ID, of
+from jetnae.io.known.nano import NANO
+from jetnae.io.known.physlite import PHYSLITE
+from jetnae.io.known.treemaker import FEATURES, TREEMAKER
+from jetnae.io.layouts import Collection, LabelRule, Layout
+
+_OWN = Collection(
+    name="Jet",
+    link="inline",
+    constituents=of("Constituent"),
+    jets=of("Jet"),
+    jet_index="Constituent_jetIdx",
+    label=LabelRule("Jet_label"),
+    features={name: f"Jet_{name}" for name in (*FEATURES, "n2", "n3", "c2", "d2", "lha", "thrust")},
+)
+_JETNAE = Layout(
+    "jetnae",
+    "events",
+    (_OWN, replace(_OWN, link="none", constituents={}, jet_index="")),
+    {**EVENT_ID, "weight": "weight", "process": "process", "met_pt": "met_pt", "met_phi": "met_phi"},
+)
+
+_ALL = (_JETNAE, *NANO, *JETCLASSES, DELPHES, PHYSLITE, *TREEMAKER, *ARRAYS)
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _ALL}
