@@ -26,7 +26,8 @@ def to_json(result: DataclassInstance) -> dict[str, Any]:
     """A result as a dictionary of what JSON knows, with its `kind` (the class in snake case) and `format_version`.
 
     result : dataclass of numbers, texts, None (not computed), tuples, mappings from texts, numpy arrays and further
-    dataclasses. A class of a later format says so in `FORMAT_VERSION: ClassVar[int]`; without it the format is 1.
+    dataclasses. A class of a later format says so in `FORMAT_VERSION: ClassVar[int]`; without it the format is 1. What
+    a format has added, with its value in files of earlier ones, stands under its number in `ADDED: ClassVar`.
     """
     kind = type(result)
     return {"kind": _kind(kind), "format_version": _version(kind), **_encode(result)}
@@ -45,7 +46,9 @@ def from_json(cls: type[Result], content: Any) -> Result:
     version = content.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= known:
         raise InputError(f"{kind}: format {version!r}, this version knows 1 to {known}: update jetnae")
-    inner = {name: value for name, value in content.items() if name not in {"kind", "format_version"}}
+    added = [values for since, values in getattr(cls, "ADDED", {}).items() if since > version]
+    given = {name: value for each in (*added, content) for name, value in each.items()}
+    inner = {name: value for name, value in given.items() if name not in {"kind", "format_version"}}
     decoded: Result = _decode(cls, inner, kind)
     return decoded
 

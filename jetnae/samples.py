@@ -80,9 +80,10 @@ def read_sample(path: Path, *, label: int | None = None, all_jets: bool = False)
     labels, kept = _labels(scores, columns, label, path)
     cut_away = np.asarray(scores.jets["status"]) == NOT_SELECTED
     outside = np.zeros(len(kept), dtype=bool) if all_jets else ~np.asarray(scores.jets["in_range"], dtype=bool)
+    other = "are of signal events but of no signal particle" if label is None else "belong to the other class"
     counts = {
         "were cut away before scoring": int(cut_away.sum()),
-        "belong to the other class": int((~kept & ~cut_away).sum()),
+        other: int((~kept & ~cut_away).sum()),
         "are outside the validity range": int((kept & outside & ~cut_away).sum()),
     }
     weight = columns.pop(WEIGHT, None)

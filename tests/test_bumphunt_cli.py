@@ -11,7 +11,7 @@ import uproot
 import yaml
 
 from jetnae.bumphunt import Hunt, HuntOptions, Spectrum, hunt
-from jetnae.bumphunt.signal import gaussian
+from jetnae.bumphunt.signal import SignalFit, gaussian
 from jetnae.errors import InputError
 from jetnae.io.scores import write_scores
 from jetnae.io.spectra import crop, read_csv_spectrum, read_root_spectrum
@@ -49,6 +49,7 @@ def write_score_file(path: Path, n_events: int = 8000, weight: float = 1.0) -> P
         "in_range": rng.uniform(0, 1, n_jets) < 0.9,
     }
     events = {"jetnae_weight": np.full(n_events, weight), "mjj": 100 + rng.exponential(60, n_events)}
+    jets["reversed"] = -jets["score"]
     with write_scores(path, {"format_version": 1}) as writer:
         writer.append(jets, jets_per_event, events)
     return path
@@ -80,6 +81,49 @@ def test_a_search_writes_its_result_and_figures_and_says_what_it_found(bump: Pat
     again = jetnae("bumphunt", "scan", bump / "data.csv", *OPTIONS, "--widths", 2, 8, "--output", "x", cwd=tmp_path)
     assert f"[{low:g}, {high:g}]" in again.stdout
     assert read(tmp_path / "x.json").scan.toy_t.tolist() == found.scan.toy_t.tolist()
+
+
+def test_every_result_is_drawn_again_to_the_byte(bump: Path, tmp_path: Path) -> None:
+    style = ("--style", "ATLAS", "--title", "Simulation", "--label", "Private work")
+    few, signal = ("--experiments", 5), ("--mean", 250, "--width", 10)
+    search = (
+        "scan",
+        bump / "data.csv",
+        *FIGURES,
+        "--widths",
+        2,
+        5,
+        "--observable",
+        "Dijet mass [TeV]",
+        "--output",
+        "x",
+    )
+    checks = {
+        "x": search,
+        "x.coverage": ("coverage", "x.json", *few, "--toys", 9),
+        "x.injection": ("inject", "x.json", *signal, *few, "--yield", 0, "--yield", 100),
+        "x.bias": ("bias", "x.json", *signal, *few),
+        "x.signal_fit": ("limit", "x.json", *signal),
+    }
+    for name, arguments in checks.items():
+        done = jetnae("bumphunt", *arguments, *style, cwd=tmp_path)
+        assert done.returncode in {0, 4}, done.stderr
+        figures_ = sorted(tmp_path.glob("*.p*"))
+        before = {path: path.read_bytes() for path in figures_}
+        assert f"{name}.json" in done.stdout.split()
+        assert {f"{name}.pdf", f"{name}.png"} <= {path.name for path in figures_}
+        for path in figures_:
+            assert path.name in done.stdout.split()
+            path.unlink()
+        again = jetnae("plot", f"{name}.json", *style, cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert {path: path.read_bytes() for path in tmp_path.glob("*.p*")} == before
+        for path in before:
+            path.unlink()
+    found = read(tmp_path / "x.json")
+    assert (found.observable, found.unit) == ("Dijet mass", "TeV")
+    limit = from_json(SignalFit, json.loads((tmp_path / "x.signal_fit.json").read_text()))
+    assert (limit.observable, limit.unit) == ("Dijet mass", "TeV")
 
 
 def test_nothing_is_overwritten_and_nothing_begun_before_that_is_known(bump: Path) -> None:
@@ -188,6 +232,12 @@ def test_spectra_of_jets_and_of_events_are_what_passes_the_cut(tmp_path: Path, s
     expected = np.histogram(mass[(score > 0.5) & in_range], bins)[0]
     assert read(tmp_path / "jets.json").counts == tuple(expected.tolist())
     assert read(tmp_path / "events.json").counts == tuple(np.histogram(mjj[passing], bins)[0].tolist())
+    reversed_ = jetnae(*common, "--score", "reversed", "--score-above", -0.5, "--output", "other", cwd=tmp_path)
+    assert "reversed > -0.5" in reversed_.stdout
+    expected = np.histogram(mass[(score <= 0.5) & in_range], bins)[0]
+    assert read(tmp_path / "other.json").counts == tuple(expected.tolist())
+    absent = jetnae(*common, "--score", "score_decorrelated", "--output", "no", cwd=tmp_path)
+    assert (absent.returncode, "no column 'score_decorrelated'" in absent.stderr) == (2, True)
     unknown = jetnae(*common, "--column", "tau21", "--output", "no", cwd=tmp_path)
     assert (unknown.returncode, "it has" in unknown.stderr) == (2, True)
 
@@ -300,7 +350,7 @@ def test_figures_show_the_numbers_of_the_result(tmp_path: Path, blind: tuple[flo
     values = counts(2000)
     options = HuntOptions(family="dijet3", sqrt_s=1000, n_toys=30, max_width=5, blind=blind)
     found = hunt(Spectrum(values, EDGES), options, np.random.default_rng(1))
-    figure = figures.spectrum(found, observable="m [GeV]")
+    figure = figures.hunt_figure(found)
     upper, lower = figure.axes
     drawn = next(each for each in upper.containers if each.get_label() == "Data")[0].get_data()
     shown = [i for i, n in enumerate(found.counts) if n]
@@ -315,10 +365,12 @@ def test_figures_show_the_numbers_of_the_result(tmp_path: Path, blind: tuple[flo
     bottom, top = upper.get_ylim()
     assert bottom < drawn[1].min()
     assert top > drawn[1].max()
-    tomography = figures.tomography(found.scan, found.edges).axes[0]
+    tomography = figures.windows_figure(found).axes[0]
     n_lines = len(tomography.collections[0].get_segments())
     assert n_lines == np.sum(found.scan.window_p < 1)
-    toys = figures.toys(found.scan).axes[0]
+    drawn_toys = figures.toys_figure(found)
+    assert drawn_toys is not None
+    toys = drawn_toys.axes[0]
     assert sum(patch.get_height() for patch in toys.patches) == 30
     assert len(save_figure(figure, tmp_path / "figure")) == 2
 
@@ -327,7 +379,6 @@ def test_an_empty_spectrum_between_blinded_bins_is_drawn(tmp_path: Path) -> None
     values = np.zeros(40, dtype=int)
     values[:6] = 40, 20, 11, 5, 2, 1
     found = hunt(Spectrum(values, EDGES), HuntOptions(sqrt_s=1000, n_toys=0, max_width=3, family="dijet2"))
-    for figure in (figures.spectrum(found), figures.tomography(found.scan, found.edges)):
+    for figure in (figures.hunt_figure(found), figures.windows_figure(found)):
         assert len(save_figure(figure, tmp_path / f"figure{id(figure)}")) == 2
-    with pytest.raises(ValueError, match="pseudo-experiments"):
-        figures.toys(found.scan)
+    assert figures.toys_figure(found) is None

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from jetnae.bumphunt import Hunt
+from jetnae.bumphunt.signal import SignalFit
+from jetnae.bumphunt.validation import Bias, Coverage, Injection
 from jetnae.checkpoint import FORMAT_VERSION, load_checkpoint
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import read_scores
+from jetnae.plotting.results import draw_result
 from jetnae.results import from_json, to_json
 from tests.golden.make import COUNTS, EVENTS, FALLING, JETS
 
@@ -39,10 +42,36 @@ def test_score_files_keep_their_content(name: str) -> None:
             np.testing.assert_array_equal(group[key], column)
 
 
-def test_results_of_searches_keep_their_content() -> None:
-    content = json.loads((GOLDEN / "hunt-v1.json").read_text())
+RESULTS = {"hunt": Hunt, "coverage": Coverage, "injection": Injection, "bias": Bias, "signal_fit": SignalFit}
+
+
+@pytest.mark.parametrize("path", [path for kind in RESULTS for path in sorted(GOLDEN.glob(f"{kind}-v*.json"))], ids=str)
+def test_results_keep_their_content_and_can_be_drawn(path: Path, tmp_path: Path) -> None:
+    content = json.loads(path.read_text())
+    kind = content["kind"]
+    again = to_json(from_json(RESULTS[kind], content))
+    assert path.name == f"{kind}-v{content['format_version']}.json"
+    assert {name: again[name] for name in content if name != "format_version"} == {
+        name: value for name, value in content.items() if name != "format_version"
+    }
+    added = {name: value for name, value in again.items() if name not in content}
+    earlier = {"observable": "m", "unit": "GeV"} | ({"counts": None} if kind == "signal_fit" else {})
+    assert added == (earlier if content["format_version"] < again["format_version"] else {})
+    drawn = draw_result(content, tmp_path / "figure")
+    assert bool(drawn) == (path.name != "signal_fit-v1.json")  # which does not hold the counts
+
+
+def test_every_format_of_a_result_has_its_file() -> None:
+    for kind, cls in RESULTS.items():
+        for version in range(1, getattr(cls, "FORMAT_VERSION", 1) + 1):
+            assert (GOLDEN / f"{kind}-v{version}.json").exists()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_results_of_searches_keep_their_content(version: int) -> None:
+    content = json.loads((GOLDEN / f"hunt-v{version}.json").read_text())
     found = from_json(Hunt, content)
-    assert to_json(found) == content
+    assert (found.observable, found.unit) == (("m", "GeV") if version == 1 else ("Dijet mass", "TeV"))
     assert found.counts == (*FALLING[:5], None, None, *FALLING[7:])
     assert found.options.blind == (150, 170)
     assert (found.scan.first_bin, found.scan.width) == (content["scan"]["first_bin"], content["scan"]["width"])

@@ -130,3 +130,16 @@ def test_sculpting_figures_show_their_result(sculpting: Sculpting) -> None:
     for patch, cut in zip(spectra[1:], sculpting.scores[0].cuts, strict=True):
         merged = cut.counts.reshape(-1, 2).sum(axis=1) / cut.counts.sum()
         np.testing.assert_allclose(patch.get_data().values, merged)
+
+
+@pytest.mark.parametrize(
+    ("look", "written"), [("plain", []), ("CMS", ["CMS"]), ("ATLAS", ["ATLAS"]), ("LHCb", ["LHCb"])]
+)
+def test_an_experiment_is_named_only_where_a_label_is_asked_for(look: str, written: list[str], roc: Roc) -> None:
+    def texts(label: str) -> list[str]:
+        axes = sic_figure(roc, look=Style(look), title="Simulation", label=label).axes[0]
+        found = [text.get_text() for text in axes.findobj(mpl.text.Text)]
+        return [text for text in found if text in {"CMS", "ATLAS", "LHCb", "Private work", "Simulation"}]
+
+    assert texts("") == ["Simulation"]
+    assert sorted(texts("Private work")) == sorted([*written, "Private work", "Simulation"])

@@ -66,12 +66,12 @@ def _shapes(fitted: Fit, bins: Bools) -> list[dict[str, Any]]:
     ]
 
 
-def hepdata(found: Hunt, *, observable: str = "m", unit: str = "GeV") -> dict[str, str]:
+def hepdata(found: Hunt) -> dict[str, str]:
     """A HEPData submission as file names and texts: the spectrum with its background, and the p-value of each window.
 
     The texts are YAML in its JSON form. Blinded bins have no entry for the data.
     """
-    spectrum, windows = _spectrum_table(found, observable, unit), _window_table(found, observable, unit)
+    spectrum, windows = _spectrum_table(found), _window_table(found)
     tables = {
         "spectrum.yaml": (spectrum, "Events per bin and the background fitted to them"),
         "windows.yaml": (windows, "Local p-value of every window of the BumpHunter scan"),
@@ -92,12 +92,12 @@ def _comment(found: Hunt) -> str:
     return text if scan.global_p is None else f"{text}, global p {scan.global_p:.4g} from {scan.n_toys} experiments"
 
 
-def _spectrum_table(found: Hunt, observable: str, unit: str) -> Table:
+def _spectrum_table(found: Hunt) -> Table:
     rows = zip(found.fit.expected.tolist(), found.fit.expected_error.tolist(), strict=True)
     background = [{"value": value, "errors": [{"symerror": error, "label": "fit"}]} for value, error in rows]
     data = [{"value": "-" if n is None else n} for n in found.counts]
     return {
-        "independent_variables": [_bins(found.edges[:-1], found.edges[1:], observable, unit)],
+        "independent_variables": [_bins(found.edges[:-1], found.edges[1:], found)],
         "dependent_variables": [
             {"header": {"name": "Data", "units": "events"}, "qualifiers": [], "values": data},
             {"header": {"name": "Background", "units": "events"}, "qualifiers": [], "values": background},
@@ -105,11 +105,11 @@ def _spectrum_table(found: Hunt, observable: str, unit: str) -> Table:
     }
 
 
-def _window_table(found: Hunt, observable: str, unit: str) -> Table:
+def _window_table(found: Hunt) -> Table:
     scan = found.scan
     low, high = found.edges[scan.window_first], found.edges[scan.window_first + scan.window_width]
     return {
-        "independent_variables": [_bins(low, high, observable, unit)],
+        "independent_variables": [_bins(low, high, found)],
         "dependent_variables": [
             {
                 "header": {"name": "Local p-value"},
@@ -120,6 +120,6 @@ def _window_table(found: Hunt, observable: str, unit: str) -> Table:
     }
 
 
-def _bins(low: Floats, high: Floats, observable: str, unit: str) -> Table:
+def _bins(low: Floats, high: Floats, found: Hunt) -> Table:
     values = [{"low": left, "high": right} for left, right in zip(low.tolist(), high.tolist(), strict=True)]
-    return {"header": {"name": observable, "units": unit}, "values": values}
+    return {"header": {"name": found.observable, "units": found.unit}, "values": values}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,8 +45,11 @@ class Hunt:
     counts : of each bin, None where blinded. fit : the background. order : the choice among nested families, None
     for a single family. scan : the best window; with blinded bins, among windows without any of them. toy_orders :
     how many pseudo-experiments chose each family. n_toys_not_converged : of the fits to pseudo-experiments; these
-    take part with the last state of the fit. source : what the spectrum is, in words.
+    take part with the last state of the fit. source : what the spectrum is, in words. observable, unit : of its edges.
     """
+
+    FORMAT_VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {2: {"observable": "m", "unit": "GeV"}}
 
     options: HuntOptions
     edges: Floats
@@ -55,6 +60,8 @@ class Hunt:
     toy_orders: dict[str, int] | None
     n_toys_not_converged: int | None
     source: str = ""
+    observable: str = "m"
+    unit: str = "GeV"
 
     def __post_init__(self) -> None:
         n_bins, last = len(self.counts), self.scan.first_bin + self.scan.width

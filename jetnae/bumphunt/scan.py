@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import betaincinv, ndtri, ndtri_exp
+from scipy.special import ndtri, ndtri_exp
 
 from jetnae.bumphunt.spectrum import Bools, Floats, Ints
 from jetnae.bumphunt.tails import calm, divergence, local_p, minus_log_p
 from jetnae.bumphunt.windows import Windows, make_windows
 from jetnae.errors import InputError
+from jetnae.intervals import clopper_pearson
 
 CELLS = 200_000
 """Windows times pseudo-experiments that are looked at together, so that they stay in the cache."""
@@ -135,17 +136,11 @@ def scan_windows(counts: Floats, expected: Floats, windows: Windows, *, sideband
 def with_toys(found: Scan, toy_t: Floats) -> Scan:
     """The scan with the global p-value that the t of pseudo-experiments give it."""
     n, k = len(toy_t), int(np.sum(toy_t >= found.t))
-    interval = clopper_pearson(k, n)
+    low, high = clopper_pearson(k, n)
+    interval = float(low), float(high)
     return replace(
         found, n_toys=n, n_above=k, global_p=(k + 1) / (n + 1), global_p_interval=interval, toy_t=np.asarray(toy_t)
     )
-
-
-def clopper_pearson(k: int, n: int, level: float = 0.6826894921370859) -> tuple[float, float]:
-    """Central interval of confidence `level` on a probability with k successes in n trials (Biometrika 26, 404)."""
-    tail = (1 - level) / 2
-    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
-    return low, 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
 
 
 def largest_t(counts: Floats | Ints, expected: Floats, windows: Windows, sideband_criterion: bool = False) -> Floats:

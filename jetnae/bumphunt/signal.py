@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -24,8 +25,12 @@ class SignalFit:
     n_signal_interval : where -2 ln L has risen by one (MINOS), None when not computed or not found. significance :
     sqrt(q0) of arXiv:1007.1727. upper_limit : 95 % CLs, asymptotic; expected_limits : its median without
     signal and the bands of -2, -1, 0, 1, 2 standard deviations. template : (n_bins,) shape of the signal.
-    background : (n_bins,) the fitted background. background_only : the fit without signal.
+    background : (n_bins,) the fitted background. background_only : the fit without signal. counts : (n_bins,) what was
+    fitted, None in files of the first format. observable, unit : of the edges.
     """
+
+    FORMAT_VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {2: {"counts": None, "observable": "m", "unit": "GeV"}}
 
     n_signal: float
     n_signal_error: float
@@ -36,6 +41,9 @@ class SignalFit:
     template: Floats
     background: Floats
     background_only: Fit
+    counts: Floats | None
+    observable: str = "m"
+    unit: str = "GeV"
 
 
 def gaussian(edges: Floats, *, mean: float, width: float) -> Floats:
@@ -76,6 +84,7 @@ def fit_signal(
         template=shape,
         background=likelihood.background(np.array(best.values[1:])),
         background_only=alone,
+        counts=spectrum.counts,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, hyp1f1, ndtri
+from scipy.special import gammainc, gammaincc, gammaln, hyp1f1, ndtri
 
 from jetnae.bumphunt.spectrum import Bools, Floats
 
@@ -55,13 +55,6 @@ def calm(counts: Floats, expected: Floats) -> Bools:
     p = np.where(d > b, gammainc(np.maximum(d, 1), b), gammaincc(d + 1, b))
     found[~found] = p > SIDEBAND_P
     return np.asarray(found)
-
-
-def garwood(counts: Floats, level: float = 0.6826894921370859) -> tuple[Floats, Floats]:
-    """Central intervals of confidence `level` on the expectations behind counts (Garwood, Biometrika 28, 437)."""
-    tail = (1 - level) / 2
-    low = np.where(counts > 0, gammaincinv(np.maximum(counts, 1e-300), tail), 0.0)
-    return low, np.asarray(gammaincinv(counts + 1, 1 - tail))
 
 
 def pulls(counts: Floats, expected: Floats) -> Floats:

@@ -64,7 +64,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 1 a bug, 2 input or usage, 130 interrupted."""
+    """Run the command line; exit codes: 0 done, 1 a bug, 2 input or usage, 4 a check failed, 130 interrupted."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end jobs so: clean up as for Ctrl-C
     debug = "--debug" in sys.argv

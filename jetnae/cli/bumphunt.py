@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from jetnae.cli import bumphunt_checks as checks
+from jetnae.cli import bumphunt_export
+from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing, prepare_result, write_result
 
 if TYPE_CHECKING:
     from jetnae.bumphunt import Hunt, HuntOptions, Spectrum
@@ -38,6 +40,7 @@ app = typer.Typer(
 def scan(
     file: str = typer.Argument(..., help="A score file, FILE.root:HISTOGRAM, or FILE.csv with low, high, count."),
     column: str = typer.Option("mass", help="Observable of a score file: a column of jets or of events."),
+    score: str = typer.Option("score", help="Column of jets to cut on, as score_decorrelated."),
     score_above: float | None = typer.Option(None, help="Keep jets (or events) with a larger score."),
     background_efficiency: float | None = typer.Option(None, help="Keep this share of the jets in the sidebands."),
     signal_region: tuple[float, float] | None = typer.Option(
@@ -66,25 +69,33 @@ def scan(
         False, "--sideband-criterion", help="Only windows between sidebands that agree with the background."
     ),
     no_refit: bool = typer.Option(False, "--no-refit", help="Do not fit the pseudo-experiments: quick, too cautious."),
-    observable: str = typer.Option("", help="Label of the axis, as 'mass [GeV]'."),
-    title: str = typer.Option("", help="Stands above the figure."),
-    no_figures: bool = typer.Option(False, "--no-figures", help="Write the result only."),
-    output: Path | None = typer.Option(None, help="Name without suffix.  [default: FILE.bumphunt, here]"),
+    observable: str = typer.Option(
+        "", help="What the spectrum is of, with its unit, as 'Dijet mass [GeV]'.  [default: the column, or m, in GeV]"
+    ),
+    look: LOOK = "plain",
+    title: TITLE = "",
+    label: LABEL = "",
+    no_figures: checks.NoFigures = False,
+    output: Path | None = typer.Option(None, help="NAME of the results.  [default: FILE.bumphunt, here]"),
     force: bool = typer.Option(False, "--force", help="Replace existing files."),
 ) -> None:
     """Fit a smooth background, find the most significant window, and say how often chance makes a larger one.
 
-    Writes the result as JSON and figures of the spectrum, of all windows and of the pseudo-experiments.
+    Writes NAME.json with all numbers, and the figures NAME, NAME.windows and NAME.toys as PDF and PNG. The checks and
+    exports (see `jetnae bumphunt --help`) start from NAME.json.
     """
     import numpy as np
 
     from jetnae.bumphunt import HuntOptions, hunt
-    from jetnae.cli.spectra import Selection, read_spectrum
+    from jetnae.cli.spectra import Selection, is_table, read_spectrum
 
-    stem = output or Path(f"{Path(file.rpartition('.')[0] or file).name}.bumphunt")
-    targets = checks.refuse_outputs(stem, ("json", *(() if no_figures else _figures(toys))), force=force)
+    stem = checks.name_of(output) if output else Path(f"{Path(file.rpartition('.')[0] or file).name}.bumphunt")
+    drawing = find_drawing(look, title, label)
+    prepare_result("hunt", stem, force=force)
     region = signal_region or blind
-    selection = Selection(column, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets)
+    selection = Selection(
+        column, score, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets
+    )
     spectrum, source = read_spectrum(file, selection)
     narrowest, widest = widths or (2, None)
     options = HuntOptions(
@@ -99,16 +110,16 @@ def scan(
     )
     rng = np.random.default_rng(seed)
     spectrum, source = _counts(spectrum, source, options, pseudo_data, rng)
-    found = replace(hunt(spectrum, options, rng), source=source)
-    checks.write_result(targets[0], found, force=force)
-    if not no_figures:
-        _draw(found, stem, observable or ("m [GeV]" if column == "mass" else column), title, force=force)
-    _print(found, stem, no_figures=no_figures)
+    name, unit = _observable(observable or f"{'m' if is_table(file) else column} [GeV]")
+    found = replace(hunt(spectrum, options, rng), source=source, observable=name, unit=unit)
+    _print(found)
+    write_result(found, stem, None if no_figures else drawing, force=force)
 
 
-def _figures(toys: int) -> tuple[str, ...]:
-    names = ("", "windows.", "toys.") if toys else ("", "windows.")
-    return tuple(f"{name}{kind}" for name in names for kind in ("pdf", "png"))
+def _observable(text: str) -> tuple[str, str]:
+    """'Dijet mass [GeV]' as the name and the unit."""
+    name, _, unit = text.partition("[")
+    return name.strip(), unit.strip(" ]")
 
 
 def _counts(
@@ -130,18 +141,7 @@ def _counts(
     return spectrum, source
 
 
-def _draw(found: Hunt, stem: Path, observable: str, title: str, *, force: bool) -> None:
-    from jetnae.plotting import bumphunt as figures
-    from jetnae.plotting import save_figure
-
-    save_figure(figures.spectrum(found, observable=observable, title=title), stem, force=force)
-    windows = figures.tomography(found.scan, found.edges, observable=observable)
-    save_figure(windows, stem.with_name(f"{stem.name}.windows"), force=force)
-    if found.scan.n_toys:
-        save_figure(figures.toys(found.scan), stem.with_name(f"{stem.name}.toys"), force=force)
-
-
-def _print(found: Hunt, stem: Path, *, no_figures: bool) -> None:
+def _print(found: Hunt) -> None:
     best, fit = found.scan, found.fit
     low, high = (found.edges[i] for i in best.window)
     parameters = zip(fit.parameter_names, fit.parameters, fit.parameter_errors, strict=True)
@@ -154,7 +154,6 @@ def _print(found: Hunt, stem: Path, *, no_figures: bool) -> None:
         "counts": f"{best.counts:.0f} where {best.expected:.2f} are expected",
         "local p": f"{best.local_p:.5g}  (t = {best.t:.5f}, {max(best.local_significance, 0):.2f} sigma)",
         "global p": _global(found),
-        "output": f"{stem}.json" + ("" if no_figures else ", .pdf, .png"),
     }
     for name, value in lines.items():
         print(f"{name:>16}  {value}")
@@ -180,4 +179,4 @@ app.command("coverage")(checks.coverage)
 app.command("inject")(checks.inject)
 app.command("bias")(checks.bias)
 app.command("limit")(checks.limit)
-app.command("export")(checks.export)
+app.command("export")(bumphunt_export.export)

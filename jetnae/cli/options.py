@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,6 +69,25 @@ LOOK = Annotated[str, typer.Option("--style", help="Look of the figures: plain, 
 TITLE = Annotated[str, typer.Option(help="What the jets are; stands above the figures, as 'Simulation, no pile-up'.")]
 
 
+LABEL = Annotated[
+    str, typer.Option(help="Stands behind the experiment of --style, as 'Private work'; without it none is named.")
+]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How figures are drawn: in which style, and what stands above them."""
+
+    look: Style
+    title: str
+    label: str
+
+
+def find_drawing(look: str, title: str, label: str) -> Drawing:
+    """The options of a command on figures; raises `InputError` for an unknown style."""
+    return Drawing(find_style(look), title, label)
+
+
 def find_style(name: str) -> Style:
     """The style of that name; raises `InputError` naming the known ones."""
     from jetnae.plotting import Style
@@ -77,29 +97,27 @@ def find_style(name: str) -> Style:
     return Style(name)
 
 
-def prepare_result(kind: str, stem: Path, *, look: str, force: bool) -> None:
+def prepare_result(kind: str, stem: Path, *, force: bool) -> None:
     """Find out before the work begins whether its result can be written; raises `InputError` when not."""
     from jetnae.files import refuse_existing
-    from jetnae.plotting.results import figure_files
+    from jetnae.plotting.results import figure_files, result_file
 
-    find_style(look)
-    for path in (result_path(stem, kind), *figure_files(kind, stem)):
+    for path in (result_file(kind, stem), *figure_files(kind, stem)):
         refuse_existing(path, force=force)
 
 
-def write_result(result: DataclassInstance, stem: Path, *, look: str, title: str, force: bool) -> None:
-    """Write NAME.KIND.json and draw its figures as `jetnae plot` would draw them again, printing each path."""
+def write_result(result: DataclassInstance, stem: Path, drawing: Drawing | None, *, force: bool) -> None:
+    """Write a result file and draw its figures as `jetnae plot` would draw them again, printing each path.
+
+    Without `drawing` no figures are drawn.
+    """
     from jetnae.files import write_bytes
-    from jetnae.plotting.results import draw_result
+    from jetnae.plotting.results import draw_result, result_file
     from jetnae.results import to_json
 
     content = to_json(result)
-    path, data = result_path(stem, content["kind"]), json.dumps(content, allow_nan=False) + "\n"
+    path, data = result_file(content["kind"], stem), json.dumps(content, allow_nan=False) + "\n"
     write_bytes(path, data.encode(), force=force)
-    for each in (path, *draw_result(json.loads(data), stem, force=force, look=find_style(look), title=title)):
+    print(path)
+    for each in draw_result(json.loads(data), stem, force=force, **asdict(drawing)) if drawing else ():
         print(each)
-
-
-def result_path(stem: Path, kind: str) -> Path:
-    """The name of a result file."""
-    return stem.with_name(f"{stem.name}.{kind}.json")

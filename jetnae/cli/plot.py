@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE
+from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing
+
+if TYPE_CHECKING:
+    from jetnae.cli.options import Drawing
 
 
 def plot(
@@ -16,35 +21,32 @@ def plot(
     ),
     look: LOOK = "plain",
     title: TITLE = "",
+    label: LABEL = "",
     all_jets: bool = typer.Option(False, "--all", help="Also jets outside the validity range of the model."),
     force: bool = typer.Option(False, "--force", help="Replace existing figures."),
 ) -> None:
     """Draw the distribution of the score for each class of jets in a score file, or a result file's figures again."""
-    paths = _redraw if file.suffix == ".json" else _draw_scores
-    for path in paths(file, output, look=look, title=title, all_jets=all_jets, force=force):
+    drawing, paths = find_drawing(look, title, label), _redraw if file.suffix == ".json" else _draw_scores
+    for path in paths(file, output, drawing, all_jets=all_jets, force=force):
         print(path)
 
 
-def _redraw(file: Path, output: Path | None, *, look: str, title: str, all_jets: bool, force: bool) -> list[Path]:
-    from jetnae.cli.options import find_style
+def _redraw(file: Path, output: Path | None, drawing: Drawing, *, all_jets: bool, force: bool) -> list[Path]:
     from jetnae.errors import InputError
-    from jetnae.plotting.results import draw_result, read_result
+    from jetnae.plotting.results import draw_result, figure_stem, read_result
 
     if all_jets:
         raise InputError("--all is about score files, but a result holds the jets it was made of: leave it out")
     content = read_result(file)
-    stem = output or file.with_name(file.stem.removesuffix(f".{content['kind']}"))
-    return draw_result(content, stem, force=force, look=find_style(look), title=title)
+    return draw_result(content, output or figure_stem(content["kind"], file), force=force, **asdict(drawing))
 
 
-def _draw_scores(file: Path, output: Path | None, *, look: str, title: str, all_jets: bool, force: bool) -> list[Path]:
-    from jetnae.cli.options import find_style
+def _draw_scores(file: Path, output: Path | None, drawing: Drawing, *, all_jets: bool, force: bool) -> list[Path]:
     from jetnae.errors import InputError
     from jetnae.io.scores import read_scores
     from jetnae.plotting import save_figure
     from jetnae.plotting.scores import score_classes, score_distribution
 
-    chosen = find_style(look)
     scores = read_scores(file)
     classes = score_classes(scores.jets, scores.counts, scores.events, all_jets=all_jets)
     if not classes:
@@ -52,5 +54,5 @@ def _draw_scores(file: Path, output: Path | None, *, look: str, title: str, all_
     n_outside = int((~scores.jets["in_range"]).sum())
     note = f"all jets, {n_outside} outside the validity range" if all_jets else "jets in the validity range"
     model = str(scores.provenance.get("model", ""))
-    figure = score_distribution(classes, title=title, note=note, model=model, look=chosen)
-    return save_figure(figure, output or file.with_suffix(""), force=force, look=chosen)
+    figure = score_distribution(classes, note=note, model=model, **asdict(drawing))
+    return save_figure(figure, output or file.with_suffix(""), force=force, look=drawing.look)

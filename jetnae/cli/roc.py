@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
+from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing, prepare_result, write_result
 
 if TYPE_CHECKING:
     from jetnae.roc import Roc, RocCurve
@@ -44,6 +44,7 @@ def roc(
     output: Path | None = typer.Option(None, help="NAME of the results. Default: beside the first file, by its name."),
     look: LOOK = "plain",
     title: TITLE = "",
+    label: LABEL = "",
     force: bool = typer.Option(False, "--force", help="Replace existing results."),
 ) -> None:
     """Compare scores of signal and background jets: ROC curve, AUC, rejections, significance improvement.
@@ -59,7 +60,8 @@ def roc(
 
     stem = output or _stem(files or [], signal, background)
     target = stem.with_name(f"{stem.name}.darkmachines.csv")
-    prepare_result("roc", stem, look=look, force=force)
+    drawing = find_drawing(look, title, label)
+    prepare_result("roc", stem, force=force)
     if table is not None:
         refuse_existing(target, force=force)
     inputs = [(path, None) for path in files or []] + [(path, SIGNAL) for path in signal]
@@ -77,7 +79,7 @@ def roc(
     )
     found = _described(found, models, signal, background)
     _print(found)
-    write_result(found, stem, look=look, title=title, force=force)
+    write_result(found, stem, drawing, force=force)
     if table is not None:
         write_bytes(target, darkmachines(found, channel).encode(), force=force)
         print(target)

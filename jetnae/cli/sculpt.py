@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
+from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing, prepare_result, write_result
 from jetnae.cli.roc import bare_name
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def sculpt(
     output: Path | None = typer.Option(None, help="NAME of the results. Default: beside the first file, by its name."),
     look: LOOK = "plain",
     title: TITLE = "",
+    label: LABEL = "",
     force: bool = typer.Option(False, "--force", help="Replace existing results."),
 ) -> None:
     """Compare the background mass before and after cuts on the score, and with what random jets would give.
@@ -61,7 +62,8 @@ def sculpt(
 
     wanted = Wanted(bump_range, bump_bins, bump_family, sqrt_s, toys) if bump_range else None
     stem = output or files[0].with_name(bare_name(files[0]))
-    prepare_result("sculpting", stem, look=look, force=force)
+    drawing = find_drawing(look, title, label)
+    prepare_result("sculpting", stem, force=force)
     if fit_decorrelation is not None:
         refuse_existing(fit_decorrelation, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
@@ -73,7 +75,7 @@ def sculpt(
     background = "+".join(bare_name(path) for path in files)
     result = Sculpting(found, bumps, background, _provenance(sample), sample.notes)
     _print(result)
-    write_result(result, stem, look=look, title=title, force=force)
+    write_result(result, stem, drawing, force=force)
     if fit_decorrelation is not None and decorrelation is not None:
         save_decorrelation(fit_decorrelation, decorrelation, force=force)
         print(fit_decorrelation)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What makes a spectrum of a score file: the observable, the cut on the score, the bins."""
+    """What makes a spectrum of a score file: the observable, the cut on which score, the bins."""
 
     column: str
+    score: str
     score_above: float | None
     background_efficiency: float | None
     region: tuple[float, float] | None
@@ -67,15 +68,19 @@ def _from_scores(path: Path, selection: Selection) -> tuple[Spectrum, str]:
     from jetnae.io.scores import read_scores
 
     scores = read_scores(path)
-    if selection.mass_range is None or not selection.mass_range[0] < selection.mass_range[1]:
-        raise InputError(f"{path}: give the range of the spectrum with --range LOW HIGH, without a turn-on in it")
     score, observable, weight = _columns(path, scores, selection)
+    if selection.mass_range is None or not selection.mass_range[0] < selection.mass_range[1]:
+        quantiles = np.quantile(observable, (0.05, 0.5, 0.95)) if len(observable) else ()
+        raise InputError(
+            f"{path}: give the range in which the spectrum falls with --range LOW HIGH (5, 50 and 95 % of the "
+            f"values of '{selection.column}' are below {', '.join(f'{value:.4g}' for value in quantiles) or 'nothing'})"
+        )
     threshold = _threshold(score, observable, selection)
     inside = np.ones(len(score), dtype=bool) if threshold is None else score > threshold
     edges = np.linspace(*selection.mass_range, (selection.n_bins or 50) + 1)
     counts = np.histogram(observable[inside], edges, weights=weight[inside])[0]
     variances = np.histogram(observable[inside], edges, weights=weight[inside] ** 2)[0]
-    cut = "no cut" if threshold is None else f"score > {threshold:.6g}"
+    cut = "no cut" if threshold is None else f"{selection.score} > {threshold:.6g}"
     return Spectrum(counts, edges, None if (weight == 1).all() else variances), f"{path}, {selection.column}, {cut}"
 
 
@@ -83,17 +88,18 @@ def _columns(path: Path, scores: Scores, selection: Selection) -> tuple[Floats, 
     """Score, observable and weight of each jet; of each event for a column of events, with its largest score."""
     from jetnae.jets import WEIGHT
 
-    jet_score = np.asarray(scores.jets["score"], dtype=np.float64)
+    for name in (selection.score, selection.column):
+        if name not in scores.jets and (name == selection.score or name not in scores.events):
+            known = ", ".join(sorted({*scores.jets, *scores.events}))
+            raise InputError(f"{path}: no column '{name}', it has {known}")
+    jet_score = np.asarray(scores.jets[selection.score], dtype=np.float64)
     usable = np.isfinite(jet_score) & (selection.all_jets | np.asarray(scores.jets["in_range"]))
     weight = np.asarray(scores.events.get(WEIGHT, np.ones(len(scores.counts))), dtype=np.float64)
     if selection.column in scores.jets:
         observable, score, weight = scores.jets[selection.column], jet_score, np.repeat(weight, scores.counts)
-    elif selection.column in scores.events:
+    else:
         score = _largest(np.where(usable, jet_score, -np.inf), scores.counts)
         observable, usable = scores.events[selection.column], score > -np.inf
-    else:
-        known = ", ".join(sorted({*scores.jets, *scores.events}))
-        raise InputError(f"{path}: no column '{selection.column}', it has {known}")
     values = np.asarray(observable)
     if values.ndim != 1 or values.dtype.kind not in "fiu":
         raise InputError(f"{path}: column '{selection.column}' is no number per jet or event, choose one that is")

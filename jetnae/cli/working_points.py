@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli.options import LOOK, TITLE, prepare_result, write_result
+from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing, prepare_result, write_result
 from jetnae.cli.roc import bare_name
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def working_points(
     output: Path | None = typer.Option(None, help="NAME of the results. Default: beside the first file, by its name."),
     look: LOOK = "plain",
     title: TITLE = "",
+    label: LABEL = "",
     force: bool = typer.Option(False, "--force", help="Replace existing results."),
 ) -> None:
     """Find the thresholds on the score that keep a given share of the background, in bins of the jets' columns.
@@ -42,7 +43,8 @@ def working_points(
 
     stem = output or files[0].with_name(bare_name(files[0]))
     target = stem.with_name(f"{stem.name}.correction.json")
-    prepare_result("working_points", stem, look=look, force=force)
+    drawing = find_drawing(look, title, label)
+    prepare_result("working_points", stem, force=force)
     refuse_existing(target, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
     edges = dict(_edges(each, sample) for each in bins)
@@ -52,7 +54,7 @@ def working_points(
     provenance = {"model": sample.model, "model_sha256": sample.model_sha256, "inputs": inputs}
     found = replace(found, provenance=provenance, notes=(*sample.notes, *found.notes))
     _print(found)
-    write_result(found, stem, look=look, title=title, force=force)
+    write_result(found, stem, drawing, force=force)
     write_bytes(target, (json.dumps(to_correction(found), indent=1, allow_nan=False) + "\n").encode(), force=force)
     print(target)
 
@@ -83,7 +85,7 @@ def _print(found: WorkingPoints) -> None:
         for eff, threshold in zip(found.bkg_effs, each.thresholds, strict=True):
             print(f"    eps_B {eff:<8g} {_told(threshold, each.smallest_bkg_eff)}")
     if found.n_outside:
-        print(f"note: {found.n_outside} jets are in no bin")
+        print(f"note: jets in no bin: {found.n_outside}")
     for note in found.notes:
         print(f"note: {note}")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jetnae.files import refuse_existing, write_bytes
-from jetnae.plotting.style import COLORS, Style, style
+from jetnae.plotting.style import COLORS, COLUMN, PAGE, Style, annotate, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "FORMATS", "Style", "figure_paths", "save_figure", "style"]
+__all__ = ["COLORS", "COLUMN", "FORMATS", "PAGE", "Style", "annotate", "figure_paths", "save_figure", "style"]
 
 FORMATS = ("pdf", "png")
 METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}

@@ -2,117 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.special import ndtr
 
-from jetnae.bumphunt.tails import garwood, pulls
-from jetnae.plotting import COLORS, style
+from jetnae.plotting.columns import axis_label
+from jetnae.plotting.spectra import draw_counts, draw_fit, draw_pulls, fit_heights
+from jetnae.plotting.style import COLORS, COLUMN, Style, annotate, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from jetnae.bumphunt import Hunt, Scan
 
-SMALL = 18
+SMALLEST = 1e-300
+SIGMAS = range(1, 9)
+"""Significances that are marked beside p-values."""
 
 
-def spectrum(found: Hunt, *, observable: str = "m [GeV]", title: str = "") -> Figure:
+def hunt_figure(found: Hunt, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Counts per unit of mass with Garwood errors over the fitted background and its error, and their pulls below.
 
     The best window is shaded; blinded bins are hatched and have no data. Pulls are signed roots of the deviance.
     """
-    with style():
-        figure = Figure(figsize=(9, 9), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
-        _draw_counts(upper, found)
-        _draw_pulls(lower, found)
+    with style(look):
+        figure = Figure(figsize=(COLUMN, 1.05 * COLUMN), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        draw_fit(upper, found.fit)
+        draw_counts(upper, found.counts, found.edges)
+        draw_pulls(lower, found.counts, found.fit)
         for axes in (upper, lower):
             _mark(axes, found, label=axes is upper)
-        upper.legend(loc="upper right", fontsize=SMALL, title=_verdict(found.scan), title_fontsize=SMALL)
-        upper.get_legend().set(alignment="right")
-        upper.set_title(title, loc="left", fontsize=SMALL)
-        upper.set(ylabel=f"Events / {_unit(observable)}", xlim=(found.edges[0], found.edges[-1]))
-        lower.set(xlabel=observable, ylabel="Pull")
+        upper.legend(loc="upper right", title=_verdict(found.scan), alignment="right")
+        fit_heights(upper, found.counts, found.fit)
+        upper.set(ylabel=f"Events / {found.unit or 'unit'}", xlim=(found.edges[0], found.edges[-1]))
+        lower.set(xlabel=axis_label(found.observable, found.unit), ylabel="Pull")
+        annotate(upper, look=look, title=title, label=label)
         figure.align_ylabels()
     return figure
 
 
-def tomography(found: Scan, edges: Any, *, observable: str = "m [GeV]") -> Figure:
-    """Local p-value of every window, over its range of masses; the best one in color."""
-    low, high = np.asarray(edges)[found.window_first], np.asarray(edges)[found.window_first + found.window_width]
-    with style():
-        figure = Figure(figsize=(9, 7), layout="constrained")
+def windows_figure(found: Hunt, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
+    """Local p-value of every window with an excess, over its range of masses; the best one in color."""
+    scan, edges = found.scan, found.edges
+    low, high = edges[scan.window_first], edges[scan.window_first + scan.window_width]
+    smallest = max(scan.local_p, SMALLEST)
+    with style(look):
+        figure = Figure(figsize=(COLUMN, 0.8 * COLUMN), layout="constrained")
         axes = figure.add_subplot()
-        excess = found.window_p < 1
-        p = np.maximum(found.window_p, 1e-300)
+        excess = scan.window_p < 1
+        p = np.maximum(scan.window_p, SMALLEST)
         axes.hlines(p[excess], low[excess], high[excess], color="0.55", linewidth=1, label="Windows with an excess")
-        best = np.asarray(edges)[list(found.window)]
-        axes.hlines(max(found.local_p, 1e-300), *best, color=COLORS[1], linewidth=4, label=f"Best: {_p(found.local_p)}")
-        axes.set(yscale="log", xlabel=observable, ylabel="Local p-value", xlim=(edges[0], edges[-1]))
-        axes.set_ylim(max(found.local_p, 1e-300) / 10, 5)
-        axes.legend(loc="upper right", fontsize=SMALL, ncols=2)
+        best = edges[list(scan.window)]
+        axes.hlines(smallest, *best, color=COLORS[1], linewidth=5, label=f"Best window, {_p(scan.local_p)}")
+        axes.set(yscale="log", ylabel="Local p-value", xlim=(edges[0], edges[-1]))
+        axes.set(xlabel=axis_label(found.observable, found.unit), ylim=(smallest / 10, (10 / smallest) ** 0.35))
+        axes.legend(loc="upper right")
+        _mark_significances(axes, smallest / 10)
+        annotate(axes, look=look, title=title, label=label)
     return figure
 
 
-def toys(found: Scan) -> Figure:
-    """Distribution of t = -ln p of the best window in the pseudo-experiments, and t of the data."""
-    if found.toy_t is None:
-        raise ValueError("a scan without pseudo-experiments has no distribution of t")
-    top = 1.05 * max(float(found.toy_t.max()), found.t, 1e-3)
-    with style():
-        figure = Figure(figsize=(9, 7), layout="constrained")
+def toys_figure(found: Hunt, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure | None:
+    """Distribution of t = -ln p of the best window in the pseudo-experiments, and t of the data; None without any."""
+    scan = found.scan
+    if scan.toy_t is None:
+        return None
+    top = 1.05 * max(float(scan.toy_t.max()), scan.t, 1e-3)
+    with style(look):
+        figure = Figure(figsize=(COLUMN, 0.8 * COLUMN), layout="constrained")
         axes = figure.add_subplot()
-        label = f"{found.n_toys} pseudo-experiments"
-        axes.hist(found.toy_t, bins=np.linspace(0, top, 51).tolist(), color=COLORS[0], alpha=0.45, label=label)
-        axes.axvline(found.t, color=COLORS[1], linewidth=3, label=f"Data, t = {found.t:.2f}")
+        shown = f"{scan.n_toys} pseudo-experiments"
+        axes.hist(scan.toy_t, bins=np.linspace(0, top, 51).tolist(), color=COLORS[0], alpha=0.45, label=shown)
+        highest = axes.get_ylim()[1]
+        axes.vlines(scan.t, 0.5, highest, color=COLORS[1], linewidth=3, label=f"Data, t = {scan.t:.2f}")
         axes.set(yscale="log", xlabel="t = -ln(smallest local p-value)", ylabel="Pseudo-experiments per bin")
-        axes.set(xlim=(0, top), ylim=(0.5, 10 * axes.get_ylim()[1]))
-        legend = axes.legend(loc="upper right", fontsize=SMALL, title=_global(found), title_fontsize=SMALL)
-        legend.set(alignment="right", frame_on=True)
-        legend.get_frame().set(linewidth=0, alpha=1)
+        axes.set(xlim=(0, top), ylim=(0.5, 0.5 * (highest / 0.5) ** 1.45))
+        axes.legend(loc="upper right", title=_global(scan), alignment="right")
+        annotate(axes, look=look, title=title, label=label)
     return figure
-
-
-def _draw_counts(axes: Axes, found: Hunt) -> None:
-    edges, width = found.edges, np.diff(found.edges)
-    expected, error = found.fit.expected / width, found.fit.expected_error / width
-    seen = np.array([n is not None for n in found.counts])
-    counts = np.array([n or 0 for n in found.counts], dtype=np.float64)
-    low, high = garwood(counts)
-    some = seen & (counts > 0)
-    bars = np.array([(counts - low) / width, (high - counts) / width])
-    bottom = 0.3 * min((counts / width)[some].min(), expected[seen].max())
-    axes.stairs(expected, edges, color=COLORS[0], linewidth=2, label=f"Fit ({found.fit.family})")
-    axes.stairs(
-        expected + error,
-        edges,
-        baseline=expected - error,
-        fill=True,
-        color=COLORS[0],
-        alpha=0.35,
-        label="Fit ± 1σ",
-    )
-    center = (edges[:-1] + edges[1:]) / 2
-    axes.errorbar(
-        center[some], (counts / width)[some], bars[:, some], fmt="ko", markersize=5, linewidth=1.5, label="Data"
-    )
-    empty = seen & (counts == 0)
-    axes.vlines(center[empty], bottom, (high / width)[empty], color="black", linewidth=1.5)
-    axes.set_yscale("log")
-    tallest = max(float((counts / width)[some].max()), float(expected.max()))
-    axes.set_ylim(bottom, tallest * (tallest / bottom) ** 0.5)
-
-
-def _draw_pulls(axes: Axes, found: Hunt) -> None:
-    seen = np.array([n is not None for n in found.counts])
-    counts = np.array([n or 0 for n in found.counts], dtype=np.float64)
-    values = np.where(seen, pulls(counts, np.maximum(found.fit.expected, 1e-300)), 0.0)
-    axes.stairs(values, found.edges, fill=True, color="0.5")
-    axes.axhline(0, color="black", linewidth=1)
-    reach = max(3.0, 1.1 * float(np.abs(values).max()))
-    axes.set_ylim(-reach, reach)
 
 
 def _mark(axes: Axes, found: Hunt, *, label: bool) -> None:
@@ -124,9 +94,18 @@ def _mark(axes: Axes, found: Hunt, *, label: bool) -> None:
         axes.axvspan(left, right, fill=False, hatch="//", color="0.6", linewidth=0, label="Blinded" if label else None)
 
 
+def _mark_significances(axes: Axes, lowest: float) -> None:
+    """Lines at whole standard deviations, as far as the axis reaches, named beside it."""
+    for n in SIGMAS:
+        p = float(ndtr(-n))
+        if p > lowest:
+            axes.axhline(p, color="0.8", linestyle=":", linewidth=1.5, zorder=0)
+            axes.text(1.01, p, f"{n}σ", color="0.4", transform=axes.get_yaxis_transform(), va="center", fontsize=20)
+
+
 def _verdict(found: Scan) -> str:
     parts = (f"Local {_p(found.local_p)}", _global(found).lower())
-    return ", ".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part)
 
 
 def _global(found: Scan) -> str:
@@ -141,7 +120,3 @@ def _p(value: float, relation: str = "=") -> str:
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     number = f"{value:.3f}" if value >= 0.01 else rf"{mantissa} $\times$ 10$^{{{int(exponent)}}}$"
     return f"p {relation} {number}"
-
-
-def _unit(observable: str) -> str:
-    return observable.partition("[")[2].rstrip("] ") or "unit"

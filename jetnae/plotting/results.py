@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from jetnae.bumphunt.hunt import Hunt
+from jetnae.bumphunt.signal import SignalFit
+from jetnae.bumphunt.validation import Bias, Coverage, Injection
 from jetnae.errors import InputError
 from jetnae.plotting import Style, figure_paths, save_figure
+from jetnae.plotting.bumphunt import hunt_figure, toys_figure, windows_figure
+from jetnae.plotting.bumphunt_checks import bias_figure, coverage_figure, injection_figure, signal_figure
 from jetnae.plotting.roc import roc_figure, sic_figure
 from jetnae.plotting.sculpting import divergence_figure, efficiency_figure, spectra_figure
 from jetnae.plotting.working_points import thresholds_figure
@@ -29,10 +34,15 @@ FIGURES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
         Sculpting,
         {"spectra": spectra_figure, "efficiency": efficiency_figure, "jsd": divergence_figure},
     ),
+    "hunt": (Hunt, {"": hunt_figure, "windows": windows_figure, "toys": toys_figure}),
+    "coverage": (Coverage, {"": coverage_figure}),
+    "injection": (Injection, {"": injection_figure}),
+    "bias": (Bias, {"": bias_figure}),
+    "signal_fit": (SignalFit, {"": signal_figure}),
 }
-"""Kind of result: its class, and by suffix its figures, each `figure(result, *, look, title)`.
+"""Kind of result: its class, and by suffix its figures, each `figure(result, *, look, title, label)`.
 
-A figure with an empty suffix has the name of the result; one that returns None is not drawn for that result.
+A figure with an empty suffix has the name of the result file; one that returns None is not drawn for that result.
 """
 
 
@@ -52,18 +62,34 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def result_file(kind: str, stem: Path) -> Path:
+    """The name of a result file: STEM.KIND.json, or STEM.json where a figure has that name, too."""
+    return stem.with_name(f"{stem.name}.json" if "" in FIGURES[kind][1] else f"{stem.name}.{kind}.json")
+
+
+def figure_stem(kind: str, file: Path) -> Path:
+    """The stem from which `result_file` makes the name of `file`."""
+    return file.with_name(file.stem if "" in FIGURES[kind][1] else file.stem.removesuffix(f".{kind}"))
+
+
 def figure_files(kind: str, stem: Path) -> list[Path]:
     """All files that `draw_result` may write."""
     return [path for suffix in FIGURES[kind][1] for path in figure_paths(_stem(stem, suffix))]
 
 
 def draw_result(
-    content: Mapping[str, Any], stem: Path, *, force: bool = False, look: Style = Style.PLAIN, title: str = ""
+    content: Mapping[str, Any],
+    stem: Path,
+    *,
+    force: bool = False,
+    look: Style = Style.PLAIN,
+    title: str = "",
+    label: str = "",
 ) -> list[Path]:
     """Draw all figures of a result that was read from its file; raises `InputError` as `save_figure`."""
     cls, makers = FIGURES[content["kind"]]
     result = from_json(cls, content)
-    figures = {suffix: make(result, look=look, title=title) for suffix, make in makers.items()}
+    figures = {suffix: make(result, look=look, title=title, label=label) for suffix, make in makers.items()}
     return [
         path
         for suffix, figure in figures.items()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from jetnae.plotting.columns import column_name
 from jetnae.plotting.style import COLORS, COLUMN, LINES, Style, annotate, style
 
 if TYPE_CHECKING:
@@ -24,16 +25,8 @@ LEGEND_LEFT, LEGEND_LINE = 0.2, 0.058
 """Where legends begin, and the height of one of their lines, in units of the axes."""
 FEW = 10
 
-NAMES = {
-    "mass": "Jet mass",
-    "pt": "Jet $p_\\mathrm{T}$",
-    "n_constituents": "Multiplicity",
-    "sum_sq": "Sum of squared pixels",
-}
-"""What columns are called in figures; others keep their name."""
 
-
-def roc_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def roc_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Background rejection against signal efficiency, and below it the ratio to the first curve.
 
     Bands are the 68 % Clopper-Pearson intervals of the background efficiency at each cut, for several trainings the
@@ -51,12 +44,12 @@ def roc_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "") -> Figur
         axes.set(yscale="log", xlim=(0, 1), ylim=(0.8, _top(roc)), ylabel="Background rejection 1/$\\epsilon_B$")
         axes.legend(loc="upper right", title=f"{roc.signal} against {roc.background}", alignment="left")
         ratio.set(xlabel="Signal efficiency $\\epsilon_S$", ylabel="Ratio to\nfirst")
-        annotate(axes, title=title)
+        annotate(axes, look=look, title=title, label=label)
         figure.align_ylabels()
     return figure
 
 
-def sic_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def sic_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Significance improvement against signal efficiency, where enough background is left to tell."""
     with style(look):
         figure = Figure(figsize=(COLUMN, 0.85 * COLUMN), layout="constrained")
@@ -67,11 +60,11 @@ def sic_figure(roc: Roc, *, look: Style = Style.PLAIN, title: str = "") -> Figur
         tops += [_draw_sic(axes, curve, COLORS[i % len(COLORS)], LINES[i % len(LINES)]) for i, curve in _numbered(roc)]
         axes.axhline(1, color="0.6", linestyle=":", linewidth=1.5)
         needed = roc.curves[0].min_background if roc.curves else 0.0
-        axes.legend(loc="upper right", title=f"{needed:g} background jets or more", alignment="left")
+        axes.legend(loc="upper right", title=f"Where {needed:g} background jets or more pass", alignment="left")
         free = 1 - LEGEND_LINE * (len(axes.get_legend_handles_labels()[1]) + 1.5)
         axes.set(xlim=(0, 1), ylim=(0, max(tops) / max(free, 0.3)), xlabel="Signal efficiency $\\epsilon_S$")
         axes.set_ylabel("Significance improvement $\\epsilon_S$ / √$\\epsilon_B$")
-        annotate(axes, title=title)
+        annotate(axes, look=look, title=title, label=label)
     return figure
 
 
@@ -82,7 +75,7 @@ def _numbered(roc: Roc) -> list[tuple[int, RocCurve]]:
 
 
 def _label(curve: RocCurve) -> str:
-    return NAMES.get(curve.name, curve.name) + (" (reversed)" if curve.reversed else "")
+    return column_name(curve.name) + (" (reversed)" if curve.reversed else "")
 
 
 def _draw_curve(axes: Axes, curve: RocCurve, color: str, line: Any) -> None:
@@ -120,7 +113,7 @@ def _draw_ratios(axes: Axes, roc: Roc) -> None:
 def _draw_sic(axes: Axes, curve: RocCurve, color: str, line: Any) -> float:
     """Returns the upper end of the band."""
     known = np.isfinite(curve.sic)
-    label = _label(curve) if curve.max_sic is None else f"{_label(curve)}, at most {curve.max_sic.value:.2f}"
+    label = _label(curve) if curve.max_sic is None else f"{_label(curve)}, max. {curve.max_sic.value:.2f}"
     marker = "o" if known.sum() < FEW else None  # a line of one point cannot be seen
     axes.plot(curve.sig_eff[known], curve.sic[known], color=color, linestyle=line, marker=marker, label=label)
     low, high = (curve.sig_eff[known] / np.sqrt(eff[known]) for eff in (curve.bkg_eff_high, curve.bkg_eff_low))
@@ -130,7 +123,7 @@ def _draw_sic(axes: Axes, curve: RocCurve, color: str, line: Any) -> float:
 
 def _draw_seed_sic(axes: Axes, seeds: SeedBand) -> float:
     known = np.isfinite(seeds.sic_median)
-    most = "" if seeds.max_sic is None else f", at most {seeds.max_sic.median:.2f}"
+    most = "" if seeds.max_sic is None else f", max. {seeds.max_sic.median:.2f}"
     label = f"{seeds.name}, {seeds.n_seeds} trainings{most}"
     axes.plot(seeds.sig_eff[known], seeds.sic_median[known], color=COLORS[0], label=label)
     low, high = seeds.sic_low[known], seeds.sic_high[known]

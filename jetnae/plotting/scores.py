@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jetnae.jets import WEIGHT
-from jetnae.plotting.style import COLORS, Style, style
+from jetnae.plotting.style import COLORS, COLUMN, Style, annotate, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,26 +56,31 @@ def score_classes(
 
 
 def score_distribution(
-    classes: Sequence[ScoreClass], *, title: str = "", note: str = "", model: str = "", look: Style = Style.PLAIN
+    classes: Sequence[ScoreClass],
+    *,
+    title: str = "",
+    note: str = "",
+    model: str = "",
+    look: Style = Style.PLAIN,
+    label: str = "",
 ) -> Figure:
     """Share of the jets of each class per bin of the score, with statistical errors.
 
     classes : the first is filled. The axis is logarithmic where all scores are positive.
-    title : what the jets are, above the axes on the left; model : which model, on the right; note : over the legend.
+    title, label : see `annotate`; model, note : which model and which jets, over the legend.
     """
     edges, logarithmic = _edges(np.concatenate([each.score for each in classes]))
     with style(look):
-        figure = Figure(figsize=(9, 7), layout="constrained")
+        figure = Figure(figsize=(COLUMN, 0.8 * COLUMN), layout="constrained")
         axes = figure.add_subplot()
         for each, color in zip(classes, COLORS, strict=False):
             _draw_class(axes, each, edges, color=color)
         axes.set(xlabel="Anomaly score", ylabel="Fraction of jets per bin", xlim=(edges[0], edges[-1]))
         if logarithmic:
             axes.set_xscale("log")
-        axes.set_ylim(0, 1.35 * axes.get_ylim()[1])
-        axes.legend(title=note or None, loc="upper left", fontsize=18, title_fontsize=18, alignment="left")
-        axes.set_title(title, loc="left", fontsize=16)
-        axes.set_title(model, loc="right", fontsize=16)
+        axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
+        axes.legend(title=", ".join(filter(None, (model, note))), loc="upper left", alignment="left")
+        annotate(axes, look=look, title=title, label=label)
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jetnae.intervals import garwood
+from jetnae.plotting.columns import axis_label
 from jetnae.plotting.style import COLORS, COLUMN, LINES, MARKERS, PAGE, Style, annotate, style
 
 if TYPE_CHECKING:
@@ -22,48 +23,49 @@ MERGED = 2
 """Bins of the spectra that are drawn as one."""
 
 
-def spectra_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def spectra_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Shape of the background mass before and after cuts, with Garwood intervals, and the ratio to no cut below."""
-    n = len(sculpting.scores)
+    n, smallest = len(sculpting.scores), _smallest(sculpting)
     with style(look):
         width = COLUMN if n == 1 else PAGE
         figure = Figure(figsize=(width, 1.05 * COLUMN), layout="constrained")
         grid = figure.subplots(2, n, sharex="col", sharey="row", height_ratios=(2.2, 1), squeeze=False)
         for (axes, ratio), found in zip(grid.T, sculpting.scores, strict=True):
             _draw_spectra(axes, ratio, found)
-            ratio.set_xlabel(_mass_label(found))
-            ratio.set(ylim=(0, 3), xlim=(found.edges[0], found.edges[-1]))
+            ratio.set_xlabel(axis_label(found.mass, "GeV"))
+            ratio.set(yscale="log", ylim=(0.04, 1.5 / smallest), xlim=(found.edges[0], found.edges[-1]))
             axes.legend(loc="upper right", title=f"{_name(found)}: JSD (random jets)", alignment="left")
         grid[0, 0].set_ylim(0, 1.6 * _highest(sculpting))
         grid[0, 0].set_ylabel("Share of jets per bin")
         grid[1, 0].set_ylabel("Ratio to\nno cut")
-        annotate(grid[0, 0], title=title)
+        annotate(grid[0, 0], grid[0, -1], look=look, title=title, label=label)
         figure.align_ylabels(grid[:, 0])
     return figure
 
 
-def efficiency_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def efficiency_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Background efficiency against mass, with Clopper-Pearson intervals; dashed: what a flat one would be."""
     n = len(sculpting.scores)
     with style(look):
         figure = Figure(figsize=(COLUMN if n == 1 else PAGE, 0.8 * COLUMN), layout="constrained")
-        for i, (axes, found) in enumerate(
-            zip(figure.subplots(1, n, sharey=True, squeeze=False)[0], sculpting.scores, strict=True)
-        ):
+        grid = figure.subplots(1, n, sharey=True, squeeze=False)[0]
+        for axes, found in zip(grid, sculpting.scores, strict=True):
             for j, cut in enumerate(found.cuts):
                 _draw_efficiency(axes, found, cut, j)
-            axes.set(yscale="log", xlabel=_mass_label(found))
-            axes.set_title(_name(found), loc="right")
-            axes.legend(loc="upper left", ncols=2, columnspacing=1.0)
-            if i == 0:
-                axes.set_ylabel("Background efficiency $\\epsilon_B$")
-                annotate(axes, title=title)
-        smallest = min((cut.bkg_eff for found in sculpting.scores for cut in found.cuts), default=0.01)
-        axes.set_ylim(smallest / 20, 15)
+            axes.set(yscale="log", xlabel=axis_label(found.mass, "GeV"))
+            if any((cut.eff <= 0).any() for cut in found.cuts):
+                axes.plot([], [], "v", color="0.4", fillstyle="none", markersize=9, label="No jet passes: bound")
+            axes.legend(loc="upper left", ncols=2, columnspacing=1.0, title=_name(found), alignment="left")
+        grid[0].set_ylabel("Background efficiency $\\epsilon_B$")
+        annotate(grid[0], grid[-1], look=look, title=title, label=label)
+        smallest = _smallest(sculpting)
+        grid[0].set_ylim(smallest / 20, 40)
+        decades = range(int(np.floor(np.log10(smallest / 20))) + 1, 1)
+        grid[0].set_yticks([10.0**n for n in decades])  # no efficiency is larger than one
     return figure
 
 
-def divergence_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def divergence_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Inverse of the Jensen-Shannon divergence against background rejection; the band is what random jets reach."""
     with style(look):
         figure = Figure(figsize=(COLUMN, 0.85 * COLUMN), layout="constrained")
@@ -71,8 +73,8 @@ def divergence_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title:
         for i, found in enumerate(sculpting.scores):
             known = found.scan_jsd > 0
             rejection = 1 / found.scan_bkg_eff
-            label = _name(found)
-            axes.plot(rejection[known], 1 / found.scan_jsd[known], color=COLORS[i], marker=MARKERS[i], label=label)
+            inverse, name = 1 / found.scan_jsd[known], _name(found)
+            axes.plot(rejection[known], inverse, color=COLORS[i], marker=MARKERS[i], label=name)
         reference = sculpting.scores[-1]
         some = reference.scan_floor > 0
         rejection = 1 / reference.scan_bkg_eff[some]
@@ -90,7 +92,7 @@ def divergence_figure(sculpting: Sculpting, *, look: Style = Style.PLAIN, title:
         low, high = axes.get_ylim()
         axes.set_ylim(low, high * (high / low) ** 0.45)
         axes.legend(loc="upper right")
-        annotate(axes, title=title)
+        annotate(axes, look=look, title=title, label=label)
     return figure
 
 
@@ -148,13 +150,13 @@ def _draw_efficiency(axes: Axes, found: MassDependence, cut: MassCut, i: int) ->
     axes.plot(centers[~some], cut.eff_high[~some], "v", color=color, fillstyle="none", markersize=9)
 
 
-def _mass_label(found: MassDependence) -> str:
-    names = {"mass": "Jet mass", "mjj": "Dijet mass", "mt": "Transverse mass"}
-    return f"{names.get(found.mass, found.mass)} [GeV]"
-
-
 def _name(found: MassDependence) -> str:
     return "Decorrelated score" if found.name.endswith("_decorrelated") else f"Cut on {found.name}"
+
+
+def _smallest(sculpting: Sculpting) -> float:
+    """The smallest background efficiency that is shown."""
+    return min((cut.bkg_eff for found in sculpting.scores for cut in found.cuts), default=0.01)
 
 
 def _highest(sculpting: Sculpting) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import mplhep
 from cycler import cycler
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,6 +37,8 @@ class Style(StrEnum):
 FIXED: dict[str, Any] = {
     "figure.autolayout": False,
     "savefig.bbox": None,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.12,
     "mathtext.cal": "sans",  # some styles ask for a calligraphic font that few machines have, and nothing here uses
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
@@ -57,7 +60,13 @@ SIZES: dict[str, Any] = {
     "legend.title_fontsize": 20,
     "lines.linewidth": 2.5,
     "lines.markersize": 8,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.fancybox": False,
+    "legend.edgecolor": "none",
+    "legend.facecolor": "white",
+    "legend.framealpha": 1.0,
+    "legend.borderpad": 0.2,
+    "legend.borderaxespad": 0.7,
     "xtick.major.pad": 12,
     "xtick.minor.pad": 12,
     "ytick.major.pad": 10,
@@ -67,6 +76,11 @@ SIZES: dict[str, Any] = {
 """The styles are made for different sizes of figures, all of ours have one."""
 
 
+LABELS = {Style.CMS: "CMS", Style.ATLAS: "ATLAS", Style.LHCB: "LHCb"}
+LABEL_SIZES = (26, 20, 20, 20)
+"""Of the experiment's name and of the text behind it."""
+
+
 def style(name: Style = Style.PLAIN) -> AbstractContextManager[None]:
     """The style of all figures, for as long as they are made and saved; nothing global is changed."""
     sheet = mplhep.style.CMS if name == Style.PLAIN else getattr(mplhep.style, name.value)
@@ -74,9 +88,25 @@ def style(name: Style = Style.PLAIN) -> AbstractContextManager[None]:
     return mpl.rc_context(parameters)
 
 
-def annotate(axes: Axes, *, title: str = "", right: str = "") -> None:
-    """Write above the axes: what the data are on the left, where they are from on the right."""
-    if title:
-        axes.set_title(title, loc="left")
-    if right:
-        axes.set_title(right, loc="right")
+def annotate(
+    first: Axes, last: Axes | None = None, *, look: Style = Style.PLAIN, title: str = "", label: str = ""
+) -> None:
+    """Write above a row of axes, `first` to `last`: on the left `title`, what the data are.
+
+    With a `label`, it stands on the left behind the name of the style's experiment (without one in the plain style), as
+    'CMS Private work', and the title on the right. Without a label no experiment is named.
+    """
+    right = last or first
+    if not label:
+        first.set_title(title, loc="left")
+        return
+    right.set_title(title, loc="right")
+    if isinstance(first.figure, Figure):
+        first.figure.draw_without_rendering()  # the text is put behind the name, where the layout will have that
+    mplhep.label.exp_text(
+        exp="" if look == Style.PLAIN else LABELS[look],
+        text=label,
+        loc=0,
+        fontsize=LABEL_SIZES,
+        ax=first,
+    )

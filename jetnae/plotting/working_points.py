@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from jetnae.plotting.columns import IN_GEV, axis_label
 from jetnae.plotting.style import COLORS, COLUMN, MARKERS, PAGE, Style, annotate, style
 
 if TYPE_CHECKING:
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
     from jetnae.roc.working_points import Bin, WorkingPoints
 
 MOST_PANELS = 4
-LABELS = {"pt": "Jet $p_\\mathrm{T}$ [GeV]", "mass": "Jet mass [GeV]", "mjj": "Dijet mass [GeV]"}
 
 
-def thresholds_figure(points: WorkingPoints, *, look: Style = Style.PLAIN, title: str = "") -> Figure:
+def thresholds_figure(points: WorkingPoints, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Threshold against the first column for each background efficiency, with its 68 % interval.
 
     With further columns, one panel for each of their bins, the first `MOST_PANELS` of them.
@@ -32,21 +32,26 @@ def thresholds_figure(points: WorkingPoints, *, look: Style = Style.PLAIN, title
         for axes, (rest, bins) in zip(grid, shown, strict=True):
             for i, eff in enumerate(points.bkg_effs):
                 _draw(axes, bins, i, f"$\\epsilon_B$ = {100 * eff:g} %")
-            name = points.columns[0]
-            axes.set(xlabel=LABELS.get(name, name), yscale=_scale(points))
-            axes.set_title(_panel_name(points.columns[1:], rest), loc="right")
+            axes.set(xlabel=axis_label(points.columns[0]), yscale=_scale(points))
+            handles = axes.get_legend_handles_labels()[0] if axes is grid[0] else []
+            columns = len(points.bkg_effs) if len(shown) == 1 else 1
+            axes.legend(
+                handles=handles,
+                loc="upper left",
+                ncols=columns,
+                title=_panel_name(points.columns[1:], rest),
+                alignment="left",
+            )
         grid[0].set_ylabel(f"Threshold on {points.score}")
         low, high = grid[0].get_ylim()
         grid[0].set_ylim(low, high * (high / low) ** 0.3 if _scale(points) == "log" else high + 0.3 * (high - low))
-        grid[0].legend(loc="upper left", ncols=len(points.bkg_effs) if len(shown) == 1 else 1)
-        annotate(grid[0], title=title)
+        annotate(grid[0], grid[-1], look=look, title=title, label=label)
     return figure
 
 
 def _panel_name(columns: tuple[str, ...], ranges: tuple[tuple[float, float], ...]) -> str:
-    units = {name: " GeV" if label.endswith("[GeV]") else "" for name, label in LABELS.items()}
     return ", ".join(
-        f"{low:.4g} < {name} < {high:.4g}{units.get(name, '')}"
+        f"{low:.4g} < {name} < {high:.4g}{' GeV' if name in IN_GEV else ''}"
         for name, (low, high) in zip(columns, ranges, strict=True)
     )
 

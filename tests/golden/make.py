@@ -6,12 +6,16 @@ python -m tests.golden.make
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from jetnae.bumphunt import HuntOptions, Spectrum, hunt
+from jetnae.bumphunt import FAMILIES, HuntOptions, Spectrum, fit, hunt
+from jetnae.bumphunt.signal import fit_signal, gaussian
+from jetnae.bumphunt.validation import bias, coverage, injection
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, save_checkpoint
 from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
@@ -41,7 +45,7 @@ def main() -> None:
         with write_scores(path, {"format_version": SCORES_VERSION, "kind": "scores"}, force=True) as writer:
             writer.append(JETS, COUNTS, EVENTS)
     write_features()
-    write_search()
+    write_searches()
 
 
 def write_features() -> None:
@@ -54,12 +58,24 @@ def write_features() -> None:
     save_checkpoint(FOLDER / f"checkpoint-features-v{FORMAT_VERSION}.safetensors", model, header)
 
 
-def write_search() -> None:
-    """Write the result of a small blinded search."""
-    spectrum = Spectrum(np.array(FALLING, dtype=float), np.linspace(100, 220, 13))
+def write_searches() -> None:
+    """Write the results of a small blinded search, and of all that is done with an open one."""
+    spectrum, rng = Spectrum(np.array(FALLING, dtype=float), np.linspace(100, 220, 13)), np.random.default_rng(1)
     options = HuntOptions(sqrt_s=1000.0, max_width=3, n_toys=5, blind=(150.0, 170.0), sideband_criterion=True)
-    found = hunt(spectrum, options, np.random.default_rng(1))
-    (FOLDER / "hunt-v1.json").write_text(json.dumps(to_json(found), allow_nan=False) + "\n")
+    _write(replace(hunt(spectrum, options, rng), observable="Dijet mass", unit="TeV"))
+    dijet3, ua2 = (fit(spectrum, FAMILIES[name], sqrt_s=1000.0) for name in ("dijet3", "ua2"))
+    signal = gaussian(spectrum.edges, mean=160.0, width=8.0)
+    _write(replace(fit_signal(spectrum, signal, "dijet3", sqrt_s=1000.0), observable="Dijet mass", unit="TeV"))
+    few = HuntOptions(sqrt_s=1000.0, max_width=3, n_toys=5, family="dijet3")
+    _write(coverage(dijet3, few, n_experiments=4, rng=rng))
+    _write(injection(dijet3, signal, yields=np.array([0.0, 50.0]), n_experiments=4, rng=rng))
+    _write(bias((ua2,), signal, "dijet3", n_experiments=4, rng=rng))
+
+
+def _write(result: Any) -> None:
+    content = to_json(result)
+    path = FOLDER / f"{content['kind']}-v{content['format_version']}.json"
+    path.write_text(json.dumps(content, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":
