@@ -33,7 +33,8 @@ class Sample:
 
     columns : numbers with one entry per jet, (n_jets,), those of events repeated for each of their jets. weight :
     (n_jets,), None where no file has weights. label : (n_jets,). event : (n_jets,) number of the event each jet belongs
-    to. inputs : of the files that were scored, by what identifies them. notes : which jets were left out.
+    to. inputs : of the files that were scored, by what identifies them. notes : which jets were left out. of_events :
+    columns that all jets of an event share.
     """
 
     columns: Mapping[str, Values]
@@ -44,6 +45,7 @@ class Sample:
     model_sha256: str
     inputs: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    of_events: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Values:
         """A column as numbers; raises `InputError` naming those there are."""
@@ -96,6 +98,7 @@ def read_sample(path: Path, *, label: int | None = None, all_jets: bool = False)
         model_sha256=str(scores.provenance.get("model_sha256", "")),
         inputs={str(scores.provenance.get("input_id", path)): path.name},
         notes=tuple(f"{path.name}: {n} jets {what} and are left out" for what, n in counts.items() if n),
+        of_events=frozenset(scores.events),
     )
     return sample.select(kept & ~outside & ~cut_away)
 
@@ -108,6 +111,7 @@ def join(samples: Sequence[Sample]) -> Sample:
     if any(sample.model_sha256 != first.model_sha256 for sample in samples):
         names = sorted({f"{sample.model} ({sample.model_sha256[:8]})" for sample in samples})
         raise InputError(f"scores of several models, {', '.join(names)}: expected those of one")
+    _refuse_repeated(samples)
     shared = [name for name in first.columns if all(name in sample.columns for sample in samples)]
     weights = [np.ones(len(sample)) if sample.weight is None else sample.weight for sample in samples]
     starts = np.cumsum([0, *(int(sample.event.max(initial=-1)) + 1 for sample in samples[:-1])])
@@ -120,6 +124,17 @@ def join(samples: Sequence[Sample]) -> Sample:
         inputs={key: name for sample in samples for key, name in sample.inputs.items()},
         notes=tuple(note for sample in samples for note in sample.notes),
     )
+
+
+def _refuse_repeated(samples: Sequence[Sample]) -> None:
+    """The signal and the background of one file may come apart, but no jet may come twice."""
+    seen = set()
+    for sample in samples:
+        for key, name in sample.inputs.items():
+            for label in np.unique(sample.label).tolist():
+                if (key, label) in seen:
+                    raise InputError(f"{name}: given more than once, its jets would count as often")
+                seen.add((key, label))
 
 
 def by_model(samples: Sequence[Sample]) -> dict[str, Sample]:

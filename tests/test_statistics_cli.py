@@ -146,7 +146,7 @@ def test_jets_that_were_cut_away_are_left_out(events_root: Path, small_checkpoin
 
 def test_weights_of_events_are_weights_of_their_jets(scored: Path) -> None:
     weight = np.random.default_rng(1).exponential(1, N_EVENTS)
-    write_scored(scored / "weighted.scores.root", label=0, jetnae_weight=weight)
+    write_scored(scored / "weighted.scores.root", label=0, seed=2, jetnae_weight=weight)
     sample = read_sample(scored / "weighted.scores.root", all_jets=True)
     assert sample.weight is not None
     np.testing.assert_array_equal(sample.weight, np.repeat(weight, 2))
@@ -290,3 +290,23 @@ def test_what_is_wrong_is_one_line(scored: Path) -> None:
     }
     for arguments, message in cases.items():
         assert message in fails(*arguments, cwd=scored), arguments
+
+
+def test_no_jet_counts_twice(scored: Path) -> None:
+    for command in ("sculpt", "workingpoints"):
+        message = fails(command, "qcd.scores.root", "qcd.scores.root", cwd=scored)
+        assert "qcd.scores.root: given more than once" in message
+    sample = read_sample(scored / "qcd.scores.root")
+    signal, background = (sample.select(sample.label == label) for label in (1, 0))
+    assert len(join([signal, background])) == len(sample)
+
+
+def test_options_without_effect_or_meaning_are_refused(scored: Path) -> None:
+    expected = {
+        ("sculpt", "qcd.scores.root", "--on", "pt"): "--fit-decorrelation",
+        ("sculpt", "qcd.scores.root", "--seed", "-1"): "seed",
+        ("workingpoints", "qcd.scores.root", "--bins", "pt:500,inf"): "finite edges",
+        ("workingpoints", "qcd.scores.root", "--bins", "pt:2", "--bins", "pt:3"): "more than once",
+    }
+    for arguments, message in expected.items():
+        assert message in fails(*arguments, cwd=scored)

@@ -38,7 +38,7 @@ def roc(
     seeds: bool = typer.Option(False, "--seeds", help="The files' models are trainings of one: median and 68 % band."),
     all_jets: bool = typer.Option(False, "--all", help="Also jets outside the validity range of the model."),
     bootstrap: int = typer.Option(200, min=10, help="Resampled data sets for errors."),
-    seed: int = typer.Option(1, help="Of the resampling."),
+    seed: int = typer.Option(1, min=0, help="Of the resampling."),
     table: Table | None = typer.Option(None, "--format", help="Also a CSV table in this format."),
     channel: str = typer.Option("", help="Entry of the column Chan in that table."),
     output: Path | None = typer.Option(None, help="NAME of the results. Default: beside the first file, by its name."),

@@ -38,7 +38,7 @@ def sculpt(
     bump_family: str = typer.Option("dijet", help="Function that is fitted there."),
     sqrt_s: float = typer.Option(13_000.0, help="Center-of-mass energy in GeV, for that function."),
     toys: int = typer.Option(1000, min=1, help="Pseudo-experiments of the bump hunt."),
-    seed: int = typer.Option(1, help="Of permutations and pseudo-experiments."),
+    seed: int = typer.Option(1, min=0, help="Of permutations and pseudo-experiments."),
     all_jets: bool = typer.Option(False, "--all", help="Also jets outside the validity range of the model."),
     output: Path | None = typer.Option(None, help="NAME of the results. Default: beside the first file, by its name."),
     look: LOOK = "plain",
@@ -54,12 +54,15 @@ def sculpt(
     """
     import numpy as np
 
-    from jetnae.cli.pseudo_bump import Wanted, hunt_pseudo_bumps
+    from jetnae.cli.pseudo_bump import Wanted, check_counts, hunt_pseudo_bumps
     from jetnae.decorrelation import save_decorrelation
+    from jetnae.errors import InputError
     from jetnae.files import refuse_existing
     from jetnae.samples import join, read_sample
     from jetnae.sculpting import Sculpting, SculptOptions
 
+    if on and fit_decorrelation is None:
+        raise InputError("--on says what a map depends on: give --fit-decorrelation too")
     wanted = Wanted(bump_range, bump_bins, bump_family, sqrt_s, toys) if bump_range else None
     stem = output or files[0].with_name(bare_name(files[0]))
     drawing = find_drawing(look, title, label)
@@ -67,13 +70,15 @@ def sculpt(
     if fit_decorrelation is not None:
         refuse_existing(fit_decorrelation, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
+    if wanted is not None:
+        check_counts(sample)
     tested, columns, decorrelation = _columns(sample, score, on or [mass], fitted=fit_decorrelation is not None)
     rng, options = np.random.default_rng(seed), SculptOptions(bkg_effs=tuple(bkg_eff))
     found = tuple(_measure(tested, name, column, mass, (options, rng)) for name, column in columns.items())
     last = list(columns.values())[-1]
-    bumps = () if wanted is None else hunt_pseudo_bumps(tested.column(mass), last, found[-1], wanted, rng)
+    bumps, failures = ((), ()) if wanted is None else hunt_pseudo_bumps(tested, last, found[-1], wanted, rng)
     background = "+".join(bare_name(path) for path in files)
-    result = Sculpting(found, bumps, background, _provenance(sample), sample.notes)
+    result = Sculpting(found, bumps, background, _provenance(sample), (*sample.notes, *failures))
     _print(result)
     write_result(result, stem, drawing, force=force)
     if fit_decorrelation is not None and decorrelation is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def working_points(
     Writes NAME.working_points.json, the figure NAME.thresholds, and NAME.correction.json for correctionlib: a jet
     passes when its score is larger than the threshold there.
     """
+    from jetnae.errors import InputError
     from jetnae.files import refuse_existing, write_bytes
     from jetnae.roc.correction import to_correction
     from jetnae.roc.working_points import working_points as find
@@ -47,6 +49,9 @@ def working_points(
     prepare_result("working_points", stem, force=force)
     refuse_existing(target, force=force)
     sample = join([read_sample(path, label=0, all_jets=all_jets) for path in files])
+    names = [each.partition(":")[0] for each in bins]
+    if len(set(names)) < len(names):
+        raise InputError(f"--bins {', '.join(bins)}: a column given more than once, give all its edges at once")
     edges = dict(_edges(each, sample) for each in bins)
     columns = {name: sample.column(name) for name in edges}
     found = find(sample.column(score), bkg_eff, columns, edges, weight=sample.weight, name=score)
@@ -69,6 +74,8 @@ def _edges(text: str, sample: Sample) -> tuple[str, tuple[float, ...]]:
         numbers = [float(each) for each in wanted.split(",")]
     except ValueError as error:
         raise InputError(f"--bins {text}: expected COLUMN:N or COLUMN:EDGE,EDGE,..., as pt:4 or pt:500,600") from error
+    if not all(math.isfinite(each) for each in numbers):
+        raise InputError(f"--bins {text}: expected finite edges, as pt:500,600,13000")
     if len(numbers) > 1:
         return name, tuple(numbers)
     if not 1 <= numbers[0] <= 1000 or numbers[0] != int(numbers[0]):
