@@ -137,7 +137,7 @@ def _apply(quantile_map: QuantileMap, score: Values, columns: list[Values]) -> V
     nodes = quantile_map.nodes
     values = quantile_map.score_scale.extended(score) - _between(quantile_map.location, nodes, points)
     values /= _between(quantile_map.width, nodes, points)
-    return ndtr(_level(values, _between(quantile_map.shape, nodes, points), quantile_map.levels))
+    return np.asarray(ndtr(_level(values, _between(quantile_map.shape, nodes, points), quantile_map.levels)))
 
 
 def _finite(score: Values, columns: Mapping[str, Values], weight: Values | None) -> tuple[list[Values], Values]:
