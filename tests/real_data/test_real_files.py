@@ -102,7 +102,7 @@ def test_without_constituents_the_features_are_named(name: str, real_data: Path,
     assert "jetnae inspect" in message
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", QUICK)
 def test_features_of_the_file_are_finite_numbers(name: str, real_data: Path) -> None:
     expected, path = FILES[name], file_in(real_data, name)
     jets = read_jets(path, columns=("met_pt", "met_phi") if expected.met else ())
@@ -218,7 +218,10 @@ def test_collision_data_have_no_weights(real_data: Path) -> None:
     assert read_jets(file_in(real_data, "nano/nano_tt_v12.root")).weight is not None
 
 
-@pytest.mark.parametrize(("name", "suffix"), [(name, suffix) for name in QUICK for suffix in (".root", ".h5")])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [*((name, ".root") for name in QUICK), ("nano/pfnano.root", ".h5"), ("nano/nano_tt_v12.root", ".h5")],
+)
 def test_a_converted_file_holds_the_same_jets(name: str, suffix: str, real_data: Path, tmp_path: Path) -> None:
     path = file_in(real_data, name)
     result = jetnae("convert", path, f"own{suffix}", cwd=tmp_path)
