@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 
 from jetnae.io.assemble import Constituents, Found, momenta
+from jetnae.io.ordering import ordered_counts
 from jetnae.jets import FOUR_VECTOR
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ def _inline(data: Data, collection: Collection) -> Found:
         n_jets = np.asarray(ak.fill_none(ak.max(data[collection.jet_index], axis=1), -1), dtype=np.int64) + 1
         if len(n_jets) and n_jets.max() > MAX_JETS:
             raise ValueError(f"{collection.jet_index} names jet {n_jets.max() - 1} of an event")
+    per_jet = ordered_counts(flat(data, collection.jet_index, counts), counts, n_jets)
+    if per_jet is not None:
+        return _of_events(data, collection, n_jets, Constituents(momenta(columns), per_jet))
     return _grouped(data, collection, columns, owner=_owners(data, collection, counts, n_jets), n_jets=n_jets)
 
 
