@@ -18,7 +18,7 @@ from jetnae.io.spectra import crop, read_csv_spectrum, read_root_spectrum
 from jetnae.plotting import bumphunt as figures
 from jetnae.plotting import save_figure
 from jetnae.results import from_json
-from tests.test_cli import jetnae
+from tests.test_cli import fails, jetnae
 
 EDGES = np.linspace(100, 500, 41)
 SHAPE = -np.diff(np.exp(-EDGES / 60))
@@ -382,3 +382,37 @@ def test_an_empty_spectrum_between_blinded_bins_is_drawn(tmp_path: Path) -> None
     for figure in (figures.hunt_figure(found), figures.windows_figure(found)):
         assert len(save_figure(figure, tmp_path / f"figure{id(figure)}")) == 2
     assert figures.toys_figure(found) is None
+
+
+def falling_scores(path: Path, *, hidden_factor: float = 1.0) -> Path:
+    """Jets of falling mass with a random score; that of jets between 150 and 170 GeV is scaled."""
+    rng = np.random.default_rng(1)
+    mass = 60 + rng.exponential(60, 6000)
+    score = rng.exponential(1, 6000) * np.where((mass >= 150) & (mass < 170), hidden_factor, 1.0)
+    jets = {"mass": mass, "score": score, "in_range": np.ones(6000, dtype=bool), "status": np.zeros(6000, np.int32)}
+    with write_scores(path, {"format_version": 1, "kind": "scores", "model": "m"}) as writer:
+        writer.append(jets, np.full(6000, 1), {"event": np.arange(6000)})
+    return path
+
+
+def test_what_is_blinded_chooses_no_cut(tmp_path: Path) -> None:
+    """Whatever the scores of the jets in the blinded bins, of which 152 to 168 GeV is a part: the cut is the same."""
+    sources = []
+    for name, factor in (("plain", 1.0), ("large", 100.0)):
+        path = falling_scores(tmp_path / f"{name}.root", hidden_factor=factor)
+        cut = ("--background-efficiency", "0.5", "--signal-region", "60", "61", "--blind", "152", "168")
+        options = ("--range", "60", "260", "--bins", "20", *FIGURES[2:], "--sqrt-s", 1000, "--no-figures")
+        result = jetnae("bumphunt", path, *cut, *options, "--output", name, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        sources.append(read(tmp_path / f"{name}.json").source.split("score > ")[1])
+    assert sources[0] == sources[1]
+
+
+def test_options_of_a_cut_that_is_not_made_are_refused(tmp_path: Path) -> None:
+    search = ("bumphunt", falling_scores(tmp_path / "s.root"), "--range", "60", "260")
+    for options in (("--force-cut",), ("--signal-region", "100", "120")):
+        assert "--background-efficiency" in fails(*search, *options, cwd=tmp_path)
+    forced = ("--background-efficiency", "0.5", "--force-cut", "--blind", "100", "120")
+    assert "give one of them" in fails(*search, *forced, cwd=tmp_path)
+    assert "% of the values" not in fails(*search[:2], "--blind", "100", "120", cwd=tmp_path)
+    assert "finite ends" in fails(*search[:3], "60", "inf", cwd=tmp_path)

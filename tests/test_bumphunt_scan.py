@@ -168,7 +168,7 @@ def test_a_bump_beyond_all_pseudo_experiments_has_a_p_value_above_zero() -> None
     assert (found.n_above, found.global_p) == (0, 0.01)
     assert found.global_p_interval == (0.0, pytest.approx(1 - ((1 - LEVEL) / 2) ** (1 / 99), rel=1e-6))
     huge = scan(counts + 1000 * (np.arange(50) == 40), FALLING, min_width=1, n_toys=0)
-    assert huge.local_p == 0
+    assert huge.local_p == np.finfo(float).tiny
     assert 40 < huge.local_significance < np.inf
     assert 1000 < huge.t < np.inf
 
@@ -219,3 +219,15 @@ def test_a_scan_of_far_too_many_windows_is_refused() -> None:
 def test_a_spectrum_of_zeros_has_no_excess() -> None:
     found = scan(np.zeros(50), FALLING, n_toys=20, rng=np.random.default_rng(1))
     assert (found.local_p, found.t, found.global_p) == (1, 0, 1)
+
+
+def test_a_p_value_is_never_zero() -> None:
+    background = np.full(20, 10.0)
+    counts = background.copy()
+    counts[5] = 20_000
+    found = scan(counts, background, min_width=1, max_width=3, n_toys=10, rng=np.random.default_rng(1))
+    assert 0 < found.local_p < 1e-300
+    assert (found.window_p > 0).all()
+    assert found.t > 1e5
+    with pytest.raises(InputError, match="expected 0 or more"):
+        scan(counts, background, min_width=1, max_width=3, n_toys=-1)

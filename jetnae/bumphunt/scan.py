@@ -92,6 +92,8 @@ def scan(
     excess or a deficit with a p-value of 1e-3 or less. Sidebands are cut at the ends of the spectrum, and a side
     without bins is no obstacle. Raises `InputError` for what is no spectrum of counts.
     """
+    if n_toys < 0:
+        raise InputError(f"{n_toys} pseudo-experiments: expected 0 or more")
     observed, expected = np.asarray(counts, dtype=np.float64), np.asarray(background, dtype=np.float64)
     _check(observed, expected)
     windows = make_windows(np.ones(len(expected), dtype=bool), min_width=min_width, max_width=max_width)

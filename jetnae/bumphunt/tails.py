@@ -12,13 +12,14 @@ SIDEBAND_P = 1e-3
 
 
 def local_p(counts: Floats, expected: Floats) -> Floats:
-    """Probability of `counts` or more where `expected` are expected; 1 where there is no excess.
+    """Probability of `counts` or more where `expected` are expected; 1 where there is no excess, never 0.
 
     The regularized lower incomplete gamma function (arXiv:1101.0390, section 2). Without expected events it is 1:
     no Poisson statement can be made there.
     """
     excess = (counts > expected) & (expected > 0)
-    return np.where(excess, gammainc(np.where(excess, counts, 1), expected), 1.0)
+    p = np.maximum(gammainc(np.where(excess, counts, 1), expected), np.finfo(float).tiny)
+    return np.where(excess, p, 1.0)
 
 
 def minus_log_p(counts: Floats, expected: Floats) -> Floats:

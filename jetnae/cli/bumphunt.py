@@ -92,9 +92,8 @@ def scan(
     stem = checks.name_of(output) if output else Path(f"{Path(file.rpartition('.')[0] or file).name}.bumphunt")
     drawing = find_drawing(look, title, label)
     prepare_result("hunt", stem, force=force)
-    region = signal_region or blind
     selection = Selection(
-        column, score, score_above, background_efficiency, region, force_cut, bins, mass_range, all_jets
+        column, score, score_above, background_efficiency, signal_region, force_cut, bins, mass_range, all_jets, blind
     )
     spectrum, source = read_spectrum(file, selection)
     narrowest, widest = widths or (2, None)

@@ -30,7 +30,7 @@ def export(
     """Write the result for HEPData, or as a pyhf workspace of the signal region with the sideband fit."""
     from jetnae.bumphunt.export import hepdata as submission
     from jetnae.errors import InputError
-    from jetnae.files import write_bytes
+    from jetnae.files import refuse_existing, write_bytes
 
     if hepdata is None and pyhf is None:
         raise InputError("nothing to export: give --hepdata FOLDER or --pyhf FILE")
@@ -39,6 +39,8 @@ def export(
     if pyhf is not None:
         content = _workspace(found, region, signal_shape(found, mean, width, template))
         texts[pyhf] = json.dumps(content, indent=1) + "\n"
+    for path in texts:
+        refuse_existing(path, force=force)
     for path, text in texts.items():
         write_bytes(path, text.encode(), force=force)
         print(path)
@@ -51,6 +53,8 @@ def _workspace(found: Hunt, region: tuple[float, float] | None, template: Floats
     from jetnae.errors import InputError
 
     if found.options.blind is not None:
+        if region is not None:
+            raise InputError("the search was blinded, its signal region is that: leave --region out")
         return pyhf_workspace(found.fit, None, template)
     if region is None:
         raise InputError("the search was not blinded: give the signal region with --region LOW HIGH")

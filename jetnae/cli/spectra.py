@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What makes a spectrum of a score file: the observable, the cut on which score, the bins."""
+    """What makes a spectrum of a score file: the observable, the cut on which score, the bins.
+
+    region, blind : what the cut must not be chosen on; of `blind` all bins that it touches.
+    """
 
     column: str
     score: str
@@ -29,6 +32,7 @@ class Selection:
     n_bins: int | None
     mass_range: tuple[float, float] | None
     all_jets: bool
+    blind: tuple[float, float] | None = None
 
     @property
     def cuts(self) -> bool:
@@ -70,14 +74,18 @@ def _from_scores(path: Path, selection: Selection) -> tuple[Spectrum, str]:
     scores = read_scores(path)
     score, observable, weight = _columns(path, scores, selection)
     if selection.mass_range is None or not selection.mass_range[0] < selection.mass_range[1]:
+        if selection.blind is not None:
+            raise InputError(f"{path}: give the range in which the spectrum falls with --range LOW HIGH")
         quantiles = np.quantile(observable, (0.05, 0.5, 0.95)) if len(observable) else ()
         raise InputError(
             f"{path}: give the range in which the spectrum falls with --range LOW HIGH (5, 50 and 95 % of the "
             f"values of '{selection.column}' are below {', '.join(f'{value:.4g}' for value in quantiles) or 'nothing'})"
         )
-    threshold = _threshold(score, observable, selection)
-    inside = np.ones(len(score), dtype=bool) if threshold is None else score > threshold
+    if not np.isfinite(selection.mass_range).all():
+        raise InputError(f"--range {selection.mass_range[0]:g} {selection.mass_range[1]:g}: expected finite ends")
     edges = np.linspace(*selection.mass_range, (selection.n_bins or 50) + 1)
+    threshold = _threshold(score, observable, selection, edges)
+    inside = np.ones(len(score), dtype=bool) if threshold is None else score > threshold
     counts = np.histogram(observable[inside], edges, weights=weight[inside])[0]
     variances = np.histogram(observable[inside], edges, weights=weight[inside] ** 2)[0]
     cut = "no cut" if threshold is None else f"{selection.score} > {threshold:.6g}"
@@ -93,7 +101,7 @@ def _columns(path: Path, scores: Scores, selection: Selection) -> tuple[Floats, 
             known = ", ".join(sorted({*scores.jets, *scores.events}))
             raise InputError(f"{path}: no column '{name}', it has {known}")
     jet_score = np.asarray(scores.jets[selection.score], dtype=np.float64)
-    usable = np.isfinite(jet_score) & (selection.all_jets | np.asarray(scores.jets["in_range"]))
+    usable = ~np.isnan(jet_score) & (selection.all_jets | np.asarray(scores.jets["in_range"]))
     weight = np.asarray(scores.events.get(WEIGHT, np.ones(len(scores.counts))), dtype=np.float64)
     if selection.column in scores.jets:
         observable, score, weight = scores.jets[selection.column], jet_score, np.repeat(weight, scores.counts)
@@ -114,15 +122,33 @@ def _largest(score: Floats, counts: Any) -> Floats:
     return largest
 
 
-def _threshold(score: Floats, observable: Floats, selection: Selection) -> float | None:
+def _hidden(selection: Selection, edges: Floats) -> tuple[float, float] | None:
+    """The range that the cut must not be chosen on: the signal region, and every bin that is blinded."""
+    regions = [] if selection.region is None else [selection.region]
+    if selection.blind is not None:
+        low, high = selection.blind
+        first = max(int(np.searchsorted(edges, low, side="right")) - 1, 0)
+        last = min(int(np.searchsorted(edges, high, side="left")), len(edges) - 1)
+        regions.append((float(edges[first]), float(edges[last])))
+    return (min(low for low, _ in regions), max(high for _, high in regions)) if regions else None
+
+
+def _threshold(score: Floats, observable: Floats, selection: Selection, edges: Floats) -> float | None:
     """Where the score is cut; from the sidebands for a background efficiency."""
     from jetnae.bumphunt.cuts import threshold_in_sidebands
 
     if selection.background_efficiency is None:
+        if selection.region is not None or selection.force_cut:
+            raise InputError(
+                "--signal-region and --force-cut say how --background-efficiency chooses a cut: give it too"
+            )
         return selection.score_above
+    if selection.force_cut and selection.blind is not None:
+        raise InputError("--force-cut would choose the cut on what --blind hides: give one of them")
     if selection.score_above is not None:
         raise InputError("--score-above and --background-efficiency both choose the cut: give one of them")
-    if selection.region is None and not selection.force_cut:
+    hidden = _hidden(selection, edges)
+    if hidden is None and not selection.force_cut:
         raise InputError(
             "--background-efficiency without a signal region would choose the cut on the signal, too: give "
             "--blind or --signal-region LOW HIGH, or --force-cut to use all jets"
@@ -133,5 +159,5 @@ def _threshold(score: Floats, observable: Floats, selection: Selection) -> float
         observable,
         efficiency=selection.background_efficiency,
         mass_range=mass_range,
-        region=selection.region,
+        region=hidden,
     )
