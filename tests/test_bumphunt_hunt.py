@@ -279,3 +279,19 @@ def test_a_cut_at_an_efficiency_knows_nothing_of_the_signal_region() -> None:
     for region in ((60.0, 40.0), (90.0, 110.0), (np.nan, 50.0)):
         with pytest.raises(InputError, match="lower end first"):
             threshold_in_sidebands(score, mass, efficiency=0.1, mass_range=(0, 100), region=region)
+
+
+def test_a_cut_in_the_sidebands_keeps_its_share_of_the_weights() -> None:
+    rng = np.random.default_rng(1)
+    mass, score = rng.uniform(0, 100, 5000), rng.exponential(1, 5000)
+    weight = rng.integers(1, 6, 5000).astype(float)
+    options = {"efficiency": 0.1, "mass_range": (0.0, 100.0), "region": (40.0, 60.0)}
+    cut = threshold_in_sidebands(score, mass, weight=weight, **options)
+    outside = (mass < 40) | (mass >= 60)
+    share = weight[outside & (score > cut)].sum() / weight[outside].sum()
+    assert share == pytest.approx(0.1, abs=weight.max() / weight[outside].sum())
+    repeated = [np.repeat(each, weight.astype(int)) for each in (score, mass)]
+    assert cut == pytest.approx(threshold_in_sidebands(*repeated, **options), rel=0.01)
+    few = np.where(score > cut, np.where(score == score.max(), 1000.0, 1e-3), 1.0)
+    with pytest.raises(InputError, match="expected ten or more"):
+        threshold_in_sidebands(score, mass, weight=few, **options)

@@ -84,7 +84,7 @@ def _from_scores(path: Path, selection: Selection) -> tuple[Spectrum, str]:
     if not np.isfinite(selection.mass_range).all():
         raise InputError(f"--range {selection.mass_range[0]:g} {selection.mass_range[1]:g}: expected finite ends")
     edges = np.linspace(*selection.mass_range, (selection.n_bins or 50) + 1)
-    threshold = _threshold(score, observable, selection, edges)
+    threshold = _threshold(score, observable, weight, selection, edges)
     inside = np.ones(len(score), dtype=bool) if threshold is None else score > threshold
     counts = np.histogram(observable[inside], edges, weights=weight[inside])[0]
     variances = np.histogram(observable[inside], edges, weights=weight[inside] ** 2)[0]
@@ -133,7 +133,7 @@ def _hidden(selection: Selection, edges: Floats) -> tuple[float, float] | None:
     return (min(low for low, _ in regions), max(high for _, high in regions)) if regions else None
 
 
-def _threshold(score: Floats, observable: Floats, selection: Selection, edges: Floats) -> float | None:
+def _threshold(score: Floats, observable: Floats, weight: Floats, selection: Selection, edges: Floats) -> float | None:
     """Where the score is cut; from the sidebands for a background efficiency."""
     from jetnae.bumphunt.cuts import threshold_in_sidebands
 
@@ -160,4 +160,5 @@ def _threshold(score: Floats, observable: Floats, selection: Selection, edges: F
         efficiency=selection.background_efficiency,
         mass_range=mass_range,
         region=hidden,
+        weight=weight,
     )
