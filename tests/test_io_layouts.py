@@ -169,3 +169,20 @@ def test_a_layout_that_contradicts_itself_is_one_line(old: str, new: str, messag
     (tmp_path / "mine.toml").write_text(OWN_LAYOUT.replace(old, new))
     with pytest.raises(InputError, match=message):
         read_jets(WRITERS["toptag"](tmp_path), layout=str(tmp_path / "mine.toml"))
+
+
+def test_events_in_mev_are_clustered_as_those_in_gev(tmp_path: Path) -> None:
+    path = EVENTS["pfcands"](tmp_path)
+    with uproot.open(path) as file:
+        data = file["Events"].arrays(how=dict)
+    scaled = {k: v * 1000 if k.endswith(("_pt", "_mass")) else v for k, v in data.items() if not k.startswith("n")}
+    with uproot.recreate(tmp_path / "mev.root") as file:
+        file.mktree("Events", {k: ak.type(v).content for k, v in scaled.items()}).extend(scaled)
+    (tmp_path / "mev.toml").write_text(
+        'name = "mev"\ntree = "Events"\nunit = "MeV"\n[[collections]]\nname = "PF"\nlink = "cluster"\n'
+        'constituents = { pt = "PFCands_pt", eta = "PFCands_eta", phi = "PFCands_phi", mass = "PFCands_mass" }\n'
+    )
+    gev = read_jets(path)
+    mev = read_jets(tmp_path / "mev.root", layout=str(tmp_path / "mev.toml"))
+    assert 0 < len(gev) == len(mev)
+    np.testing.assert_allclose(mev.pt, gev.pt, rtol=1e-6)

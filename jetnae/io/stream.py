@@ -42,21 +42,12 @@ PLAUSIBLE_PT = 10_000.0
 
 @dataclass(frozen=True)
 class JetFile:
-    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once.
-
-    `features` are the features of jets that the file has, under our names.
-    """
+    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once."""
 
     match: Match
     n_events: int
     identity: str
-    features: tuple[str, ...]
     chunks: Iterator[Jets]
-
-    @property
-    def has_constituents(self) -> bool:
-        """Whether the jets come with constituents."""
-        return self.match.collection.link != "none"
 
 
 @dataclass(frozen=True)
@@ -83,8 +74,7 @@ def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> 
     chunks = _chunks(source, plan, step, path)
     if options.normalization is not None:
         chunks = map(options.normalization.apply, chunks)
-    features = tuple(_features(source, match))
-    return JetFile(match, source.n_rows(match.tree, plan.columns), source.identity, features, chunks)
+    return JetFile(match, source.n_rows(match.tree, plan.columns), source.identity, chunks)
 
 
 def _chunks(source: Source, plan: _Plan, step: int, path: Path) -> Iterator[Jets]:
@@ -114,7 +104,8 @@ def _clustered(data: Data, plan: _Plan) -> Found:
     collection = plan.match.collection
     columns, counts = listed(data, collection.constituents)
     kept, n_bad = drop_bad(Constituents(momenta(columns), counts))
-    found = cluster(kept.momenta, kept.counts, plan.cluster)
+    unit = 1e-3 if plan.match.layout.unit == "MeV" else 1.0  # momenta are in the unit of the file until they are jets
+    found = cluster(kept.momenta, kept.counts, replace(plan.cluster, min_pt=plan.cluster.min_pt / unit))
     pt, eta, phi, mass = (np.asarray(part)[found.members] for part in kept.momenta)
     rule = collection.label
     label = np.asarray(data[rule.name]) if rule is not None and rule.name in data else None
