@@ -87,15 +87,14 @@ def choose(source: Source, layouts: Sequence[Layout], collection: str | None, pa
     Jets with constituents go before jets without, and a layout whose label is also there before one without. Raises
     `InputError` that says what was tried, when layouts fit several trees, and for a collection that is not there.
     """
-    found = [fit for fit in fits(source, layouts) if not fit.missing]
+    found = sorted((fit for fit in fits(source, layouts) if not fit.missing), key=_rank)
     if collection is not None:
         found = _of_collection(source, found, collection, path)
-    else:
-        found = [fit for fit in found if resolves(source, fit.match)]
-    if not found:
+    best = next((fit for fit in found if resolves(source, fit.match)), None)
+    if best is None:
         raise InputError(_explain(source, layouts, path))
-    best = min(found, key=_rank)
-    rivals = {fit.match.tree: fit for fit in reversed(found) if _rank(fit) == _rank(best)}
+    equal = [fit for fit in found if _rank(fit) == _rank(best) and fit.match.tree != best.match.tree]
+    rivals = {fit.match.tree: fit for fit in (*reversed(equal), best) if resolves(source, fit.match)}
     if len(rivals) > 1:
         several = " and ".join(f"{fit.match.layout.name} ('{tree}')" for tree, fit in sorted(rivals.items()))
         names = {fit.match.layout.name for fit in rivals.values()}
