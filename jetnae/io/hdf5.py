@@ -144,11 +144,16 @@ def _read(found: Mapping[str, _Column], position: dict[str, int], start: int, st
 
 def _check_sizes(columns: Mapping[str, _Column]) -> None:
     """Raises `ValueError` for what no jet can be, and for lists that do not add up."""
+    totals: dict[str, int] = {}
     for name, column in columns.items():
         size = int(np.prod(column.dataset.shape[1:], dtype=object)) * column.dataset.dtype.itemsize
         if size > MAX_ROW_BYTES:
             raise ValueError(f"{name} has rows of {size} bytes")
-        if column.lengths is not None and int(column.lengths[:].sum(dtype=np.int64)) != len(column.dataset):
+        if column.lengths is None:
+            continue
+        if column.lengths.name not in totals:
+            totals[column.lengths.name] = int(column.lengths[:].sum(dtype=np.int64))
+        if totals[column.lengths.name] != len(column.dataset):
             raise ValueError(f"the lists of {name} do not add up to its {len(column.dataset)} entries")
 
 
