@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from jetnae.inputs import missing
 from jetnae.io import JetFile, Match, ReadOptions, container_of, open_source
 from jetnae.io.matching import choose, find_layouts, fits, resolves
 from jetnae.io.stream import jet_file
-from jetnae.jets import WEIGHT, concatenate
+from jetnae.jets import concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,9 +140,3 @@ def _kind(source: Source, match: Match) -> str:
 def _model_fit(name: str, checkpoint: Checkpoint, jets: Jets) -> ModelFit:
     inside = int(np.count_nonzero(checkpoint.validity.contains(jets)))
     return ModelFit(name, missing(checkpoint.spec, jets), inside, len(jets))
-
-
-def weights(jets: Jets) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Event weights of the sample, (n_events,), or None."""
-    column = jets.events.get(WEIGHT)
-    return None if column is None else np.asarray(column, dtype=np.float64)

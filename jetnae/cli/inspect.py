@@ -109,8 +109,8 @@ def _ranges(jets: Jets) -> list[tuple[str, str]]:
     """Quantiles of the jets' kinematics, and counts of what is odd."""
     import numpy as np
 
-    from jetnae.inspection import weights
     from jetnae.selection import count_weights
+    from jetnae.selection.normalization import event_weights
 
     if not len(jets):
         return []
@@ -127,7 +127,7 @@ def _ranges(jets: Jets) -> list[tuple[str, str]]:
         lines.append(("labels", "none"))
     else:
         lines.append(("labels", f"{np.sum(jets.label == 0)} background, {np.sum(jets.label == 1)} signal"))
-    weight = weights(jets)
+    weight = event_weights(jets)
     if weight is None:
         return [*lines, ("weights", "none")]
     odd = reading.weight_warning(count_weights(weight))
