@@ -59,9 +59,10 @@ class NormalizedAutoencoder(Autoencoder):
         self.replay: Tensor | None = None
 
     @torch.no_grad()
-    def begin(self, energy_data: float, generator: torch.Generator) -> None:
-        """Fix the energy scale to the mean energy of the data and fill the replay buffer evenly."""
-        self.energy_scale.fill_(max(energy_data, 1e-12))
+    def begin(self, x: Tensor, generator: torch.Generator) -> None:
+        """Fix the energy scale to the mean energy of the inputs and fill the replay buffer evenly."""
+        energy = torch.cat([self.energy(batch) for batch in torch.split(x, 1024)])
+        self.energy_scale.copy_(energy.mean().clamp_min(1e-12))
         self.replay = sphere_points(self.config.replay_size, self.config.network.latent_dim, generator)
 
     def training_state(self) -> dict[str, Tensor]:
