@@ -30,6 +30,8 @@ from jetnae.models.autoencoder import Logs
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
 from jetnae.version import __version__
 
+N_BEGIN, N_FINISH = 10_000, 50_000
+"""How many training inputs a model sees at once where its own loss begins, and after the last step."""
 Report = Callable[[int, int, Logs], None]
 """Called after every step with the step, the number of steps and what was logged."""
 
@@ -123,24 +125,25 @@ def train(
     images = data.training.to(device)
     total = config.train.pretrain_steps + config.train.n_steps
     with _history(output, state.step) as history:
-        for logs in _steps(config, state, images, data.validation.to(device)):
+        for logs in _steps(config, state, images):
             history.write(json.dumps({"step": state.step, **logs}) + "\n")
             if report is not None:
                 report(state.step, total, logs)
             if state.step % config.train.save_every == 0:
                 history.flush()
                 _save_state(output, state, config)
-    _save_state(output, state, config)
+    _save_state(output, state, config)  # before the fit, which a longer training shall not see
+    state.model.finish(_drawn(images, N_FINISH, state.generator))
     header = _header(output.name, config, data, _summary(state, data, device))
     return save_checkpoint(output / "model.safetensors", state.model, header)
 
 
-def _steps(config: RunConfig, state: _State, images: Tensor, held_out: Tensor) -> Iterator[Logs]:
+def _steps(config: RunConfig, state: _State, images: Tensor) -> Iterator[Logs]:
     """Take the remaining steps, one update each."""
     settings, model = config.train, state.model
     while state.step < settings.pretrain_steps + settings.n_steps:
         if state.step == settings.pretrain_steps:
-            model.begin(float(energies(model, held_out).mean()), state.generator)
+            model.begin(_drawn(images, N_BEGIN, state.generator), state.generator)
         pretraining = state.step < settings.pretrain_steps
         rate = settings.pretrain_learning_rate if pretraining else settings.learning_rate
         index = torch.randint(len(images), (settings.batch_size,), generator=state.generator, device=images.device)
@@ -149,6 +152,13 @@ def _steps(config: RunConfig, state: _State, images: Tensor, held_out: Tensor) -
             raise InputError(f"training diverged at step {state.step}: lower the learning rate or the step sizes")
         _update(state, loss, rate, settings.max_gradient)
         yield {"loss": float(loss.detach()), **logs}
+
+
+def _drawn(images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Up to `n` of the inputs, each at most once."""
+    if len(images) <= n:
+        return images
+    return images[torch.randperm(len(images), generator=generator, device=images.device)[:n]]
 
 
 def _update(state: _State, loss: Tensor, rate: float, max_gradient: float) -> None:
