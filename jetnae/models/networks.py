@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +12,14 @@ from torch.nn import functional
 
 from jetnae.errors import InputError
 
-Output = Literal["softmax", "softplus", "linear"]
+Output = Literal["softmax", "softplus", "sigmoid", "linear"]
+Latent = Literal["sphere", "flat"]
 LEAK = 0.1
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softplus": functional.softplus,
+    "sigmoid": torch.sigmoid,
+    "linear": nn.Identity(),
+}
 
 
 @dataclass(frozen=True)
@@ -21,9 +28,10 @@ class NetworkConfig:
 
     channels : of the three convolution layers; the second and third halve the image. Not used for features.
     hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
-    latent_dim : dimension of the space whose unit sphere holds the latent vectors, at least 2.
+    latent_dim : dimension of the latent space, on the sphere at least 2.
     output : softmax gives images that are non-negative and sum to the pixel sum of the data by construction;
-        softplus non-negative ones; linear any. Features are always linear.
+        softplus non-negative ones; sigmoid pixels in [0, 1]; linear any. Features are always linear.
+    latent : sphere keeps the latent vectors on the unit sphere of the latent space; flat leaves them free.
 
     Raises `InputError` for sizes that make no network, or an absurd one.
     """
@@ -32,20 +40,22 @@ class NetworkConfig:
     hidden: int = 128
     latent_dim: int = 3
     output: Output = "softmax"
+    latent: Latent = "sphere"
 
     def __post_init__(self) -> None:
         sizes = {"channels": (*self.channels,), "hidden": (self.hidden,), "latent_dim": (self.latent_dim,)}
         for name, values in sizes.items():
-            low = 2 if name == "latent_dim" else 1
+            low = 2 if name == "latent_dim" and self.latent == "sphere" else 1
             if not all(low <= value <= 4096 for value in values):
                 raise InputError(f"model: {name} = {getattr(self, name)}, expected {low} to 4096")
 
 
 class Encoder(nn.Module):
-    """Image (n, side, side) to a point on the unit sphere (n, latent_dim)."""
+    """Image (n, side, side) to a latent vector (n, latent_dim)."""
 
     def __init__(self, side: int, config: NetworkConfig) -> None:
         super().__init__()
+        self.flat = config.latent == "flat"
         first, second, third = config.channels
         self.convolutions = nn.Sequential(
             nn.Conv2d(1, first, 3, padding=1),
@@ -63,16 +73,22 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.convolutions(x.unsqueeze(1))
-        return to_sphere(self.dense(features.flatten(1)))
+        z: Tensor = self.dense(features.flatten(1))
+        return z if self.flat else to_sphere(z)
 
 
 class Decoder(nn.Module):
-    """Point on the unit sphere (n, latent_dim) to an image (n, side, side)."""
+    """Latent vector (n, latent_dim) to an image (n, side, side)."""
 
-    def __init__(self, side: int, pixel_sum: float, config: NetworkConfig) -> None:
+    def __init__(self, side: int, pixel_sum: float | None, config: NetworkConfig) -> None:
         super().__init__()
+        if pixel_sum is None and config.output == "softmax":
+            raise InputError(
+                "images without a fixed pixel sum (image.pixel_sum is not set): output 'softmax' needs one, expected "
+                "model.network.output = 'sigmoid', 'softplus' or 'linear'"
+            )
         first, second, third = config.channels
-        self.pixel_sum = pixel_sum
+        self.pixel_sum = pixel_sum or 1.0
         self.output = config.output
         self.seed_shape = (third, side // 4, side // 4)
         self.dense = nn.Sequential(
@@ -95,22 +111,24 @@ class Decoder(nn.Module):
         image: Tensor = self.convolutions(self.dense(z).unflatten(1, self.seed_shape)).squeeze(1)
         if self.output == "softmax":
             return self.pixel_sum * functional.softmax(image.flatten(1), dim=1).view_as(image)
-        return functional.softplus(image) if self.output == "softplus" else image
+        return ACTIVATIONS[self.output](image)
 
 
 class DenseEncoder(nn.Module):
-    """Features (n, n_features) to a point on the unit sphere (n, latent_dim)."""
+    """Features (n, n_features) to a latent vector (n, latent_dim)."""
 
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
+        self.flat = config.latent == "flat"
         self.dense = _dense(n_features, config.hidden, config.latent_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return to_sphere(self.dense(x))
+        z: Tensor = self.dense(x)
+        return z if self.flat else to_sphere(z)
 
 
 class DenseDecoder(nn.Module):
-    """Point on the unit sphere (n, latent_dim) to features (n, n_features)."""
+    """Latent vector (n, latent_dim) to features (n, n_features)."""
 
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -134,17 +152,15 @@ def _dense(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
 def make_networks(
     shape: tuple[int, ...], pixel_sum: float | None, config: NetworkConfig
 ) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder for inputs of a shape: (side, side) with the sum of the pixels, or (n_features,).
+    """Encoder and decoder for inputs of a shape: (side, side), perhaps with a fixed pixel sum, or (n_features,).
 
-    Raises `InputError` for images that the convolutions cannot halve twice.
+    Raises `InputError` for images that the convolutions cannot halve twice, or whose pixel sum a softmax would need.
     """
     if len(shape) == 1:
         return DenseEncoder(shape[0], config), DenseDecoder(shape[0], config)
     side = shape[0]
     if side < 4 or side % 4:
         raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of 4")
-    if pixel_sum is None:
-        raise InputError("images without a fixed pixel sum: this network expects one")
     return Encoder(side, config), Decoder(side, pixel_sum, config)
 
 
