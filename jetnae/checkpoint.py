@@ -22,7 +22,8 @@ from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
 from jetnae.inputs import Spec, pixel_sum
-from jetnae.models import MODELS, Autoencoder
+from jetnae.models import MODELS, Model
+from jetnae.models.settings import with_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class Header:
 class Checkpoint:
     """A model ready to score, with its header."""
 
-    model: Autoencoder
+    model: Model
     header: Header
 
     @property
@@ -107,18 +108,17 @@ class Checkpoint:
         return self.header.validity
 
 
-def build_model(name: str, config: Any, spec: Spec) -> Autoencoder:
+def build_model(name: str, config: Any, spec: Spec) -> Model:
     """Make an untrained model by name; raises `InputError` listing the known names, or on a bad configuration."""
     if name not in MODELS:
         raise InputError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}")
     kind, config_kind = MODELS[name]
-    total = pixel_sum(spec)
-    if total is None and isinstance(spec, ImageSpec):
-        raise InputError("image: pixel_sum is not set, but models expect images of a fixed pixel sum")
-    return kind(spec.shape, total, parse(config_kind, config, f"model '{name}'"))
+    settings = parse(config_kind, with_network(config_kind, config), f"model '{name}'")
+    model: Model = kind(spec.shape, pixel_sum(spec), settings)
+    return model
 
 
-def save_checkpoint(path: Path, model: Autoencoder, header: Header) -> Header:
+def save_checkpoint(path: Path, model: Model, header: Header) -> Header:
     """Write a checkpoint atomically; returns the header with its hashes filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}, default=str))  # as it will be read
@@ -194,7 +194,7 @@ def _parse_header(content: dict[str, Any], path: Path) -> Header:
     return parse(Header, content, str(path))
 
 
-def _check_tensors(model: Autoencoder, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _check_tensors(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     expected = {key: value.shape for key, value in model.state_dict().items()}
     found = {key: value.shape for key, value in tensors.items()}
     if found != expected:

@@ -12,7 +12,7 @@ from jetnae.models.networks import sphere_points
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jetnae.models import Autoencoder, NormalizedAutoencoder
+    from jetnae.models import Model, NormalizedAutoencoder
 
 
 N_CHAINS, LATENT_ROUNDS = 1000, 10
@@ -66,7 +66,7 @@ def measure_energies(
 
 
 @torch.no_grad()
-def energies(model: Autoencoder, images: Tensor, batch_size: int = 1024) -> Tensor:
+def energies(model: Model, images: Tensor, batch_size: int = 1024) -> Tensor:
     """Energy of each image, shape (n,), in batches that bound memory."""
     return torch.cat([model.energy(batch) for batch in torch.split(images, batch_size)])
 

@@ -25,7 +25,7 @@ from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
 from jetnae.inputs import Spec
-from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
+from jetnae.models import MODELS, Model, NormalizedAutoencoder
 from jetnae.models.autoencoder import Logs
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
 from jetnae.version import __version__
@@ -82,7 +82,7 @@ class RunConfig:
 class _State:
     """Everything that moves during a training; saved and restored as a whole."""
 
-    model: Autoencoder
+    model: Model
     optimizer: torch.optim.Adam
     generator: torch.Generator
     step: int = 0

@@ -16,6 +16,7 @@ from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, jet_features, make_features
 from jetnae.io import ReadOptions, read_jets
 from jetnae.io.scores import read_scores
+from jetnae.models import MODELS
 from jetnae.scored import NO_FEATURES, NOT_SELECTED
 from jetnae.scoring import ScoreJob, score_file, score_jets
 from jetnae.selection import Selection
@@ -29,10 +30,11 @@ SPEC = FeatureSpec(("mass", "girth", "multiplicity", "ptd"))
 
 
 def run_config(model: str = "nae", **data: object) -> RunConfig:
+    network = {"hidden": 16, "latent_dim": 3}
     settings = {"n_jets": 60, "pt": (10.0, 5000.0), "abs_eta": 3.0, "radius": 0.8} | data
     return RunConfig(
         data=DataConfig(("qcd.root",), **settings),
-        model={"name": model, "network": {"hidden": 16, "latent_dim": 3}},
+        model={"name": model, **({"n_components": 2} if model == "pca" else {"network": network})},
         train=TrainConfig(n_steps=20, learning_rate=1e-3, pretrain_steps=20, batch_size=16),
         features=SPEC,
     )
@@ -60,7 +62,7 @@ def without_constituents(path: Path, names: tuple[str, ...]) -> Path:
     return bare
 
 
-@pytest.mark.parametrize("model", ["ae", "nae"])
+@pytest.mark.parametrize("model", MODELS)
 def test_scores_do_not_depend_on_where_features_come_from(model: str, folder: Path) -> None:
     train(run_config(model), folder / "run", device=CPU)
     checkpoint = load_checkpoint(folder / "run" / "model.safetensors")
@@ -95,11 +97,12 @@ def test_standardized_features_are_linear_in_the_plain_ones() -> None:
     )
 
 
-def test_an_interrupted_training_on_features_ends_where_an_undisturbed_one_does(folder: Path) -> None:
-    short = replace(run_config(), train=replace(run_config().train, n_steps=7))
-    train(short, folder / "cut", device=CPU)
-    resumed = train(run_config(), folder / "cut", device=CPU, resume=True)
-    assert resumed.sha256 == train(run_config(), folder / "whole", device=CPU).sha256
+@pytest.mark.parametrize("model", MODELS)
+def test_an_interrupted_training_on_features_ends_where_an_undisturbed_one_does(model: str, folder: Path) -> None:
+    config = run_config(model)
+    train(replace(config, train=replace(config.train, n_steps=7)), folder / "cut", device=CPU)
+    resumed = train(config, folder / "cut", device=CPU, resume=True)
+    assert resumed.sha256 == train(config, folder / "whole", device=CPU).sha256
 
 
 def test_cuts_choose_the_jets_of_a_training(folder: Path) -> None:

@@ -2,30 +2,196 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
-from jetnae.checkpoint import build_model
+from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, load_checkpoint, save_checkpoint
 from jetnae.errors import InputError
+from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
-from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
+from jetnae.inputs import Spec
+from jetnae.models import MODELS, Model, NormalizedAutoencoder
 from jetnae.models.networks import sphere_points
 from tests.conftest import SMALL_NETWORK
 
 SIDE, PIXEL_SUM = 16, 16.0
 IMAGE = ImageSpec(n_pixels=SIDE, pixel_sum=PIXEL_SUM)
+INPUTS: dict[str, tuple[Spec, str]] = {
+    "image": (ImageSpec(n_pixels=20, pixel_sum=40.0), "softmax"),
+    "free image": (ImageSpec(n_pixels=28, pixel_sum=None), "sigmoid"),
+    "features": (FeatureSpec(("mass", "girth", "multiplicity", "ptd", "tau1", "tau2")), "softmax"),
+}
+"""Kinds of input, and the output of a network that fits them."""
 
 
 def generator(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def new_model(name: str, output: str = "softmax") -> Autoencoder:
+def settings(name: str, output: str) -> dict[str, Any]:
+    """A small configuration of any model: its network, where it has one, else its own defaults, cut to size."""
+    with_network = any(field.name == "network" for field in fields(MODELS[name][1]))
+    return {"network": {**SMALL_NETWORK["network"], "output": output}} if with_network else {"n_components": 3}
+
+
+def new_model(name: str, kind: str) -> Model:
+    spec, output = INPUTS[kind]
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = build_model(name, {"network": {**SMALL_NETWORK["network"], "output": output}}, IMAGE)
-    model.begin(images(), generator())
+        model = build_model(name, settings(name, output), spec)
+    model.begin(inputs(kind), generator())
     return model
+
+
+def inputs(kind: str, n: int = 12) -> torch.Tensor:
+    spec, _ = INPUTS[kind]
+    if isinstance(spec, FeatureSpec):
+        return torch.randn(n, *spec.shape, generator=generator(2))
+    x = torch.rand(n, *spec.shape, generator=generator(2)) ** 8
+    return x if spec.pixel_sum is None else spec.pixel_sum * x / x.sum(dim=(1, 2), keepdim=True)
+
+
+def learn(model: Model, x: torch.Tensor, loss: str, n_steps: int) -> float:
+    """Take steps on one batch, always with the same random numbers; the loss of the last one."""
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        value, _ = getattr(model, loss)(x, generator(5))
+        value.backward()
+        optimizer.step()
+    return float(value.detach())
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("name", MODELS)
+class TestEveryModel:
+    def test_scores_are_finite_one_per_input(self, name: str, kind: str) -> None:
+        model = new_model(name, kind)
+        model.finish(inputs(kind))
+        for values in (model.score(inputs(kind)), model.energy(inputs(kind)).detach()):
+            assert values.shape == (12,)
+            assert bool(torch.isfinite(values).all())
+            assert float(values.std()) > 0
+        assert not model.score(inputs(kind)).requires_grad
+
+    def test_the_energy_is_the_error_of_the_reconstruction(self, name: str, kind: str) -> None:
+        model, x = new_model(name, kind), inputs(kind)
+        expected = (x - model.reconstruct(x)).square().flatten(1).mean(dim=1)
+        torch.testing.assert_close(model.energy(x), expected)
+
+    def test_the_score_depends_neither_on_the_batch_nor_on_the_mode(self, name: str, kind: str) -> None:
+        model, x = new_model(name, kind), inputs(kind)
+        model.finish(x)
+        together = model.train().score(x)
+        alone = torch.cat([model.score(x[i : i + 1]) for i in range(len(x))])
+        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-6)
+        assert torch.equal(model.eval().score(x), together)
+
+    @pytest.mark.parametrize("loss", ["pretrain_loss", "loss"])
+    def test_the_loss_reaches_every_parameter(self, name: str, kind: str, loss: str) -> None:
+        model = new_model(name, kind)
+        value, logs = getattr(model, loss)(inputs(kind), generator())
+        value.backward()
+        assert value.shape == ()
+        assert bool(torch.isfinite(value))
+        assert "energy_data" in logs
+        for key, parameter in model.named_parameters():
+            assert parameter.grad is not None, key
+            assert 0 < float(parameter.grad.abs().sum()) < float("inf"), key
+
+    def test_all_randomness_comes_from_the_generator(self, name: str, kind: str) -> None:
+        model, values, x = new_model(name, kind), [], inputs(kind)
+        state = {key: value.clone() for key, value in model.training_state().items()}
+        for seed in (5, 6):
+            torch.manual_seed(seed)
+            model.load_training_state({key: value.clone() for key, value in state.items()})
+            values.append(float(model.loss(x, generator(7))[0].detach()))
+            expected = torch.manual_seed(seed).get_state()
+            assert torch.equal(expected, torch.random.get_rng_state())
+        assert values[0] == values[1]
+
+    @pytest.mark.parametrize("loss", ["pretrain_loss", "loss"])
+    def test_learning_lowers_the_loss_of_a_batch(self, name: str, kind: str, loss: str) -> None:
+        model, x = new_model(name, kind), inputs(kind)
+        before = float(getattr(model, loss)(x, generator(5))[0].detach())
+        assert learn(model, x, loss, 15) < before
+
+    def test_it_comes_back_from_a_checkpoint_as_it_was(self, name: str, kind: str, tmp_path: Path) -> None:
+        spec, output = INPUTS[kind]
+        model, x = new_model(name, kind), inputs(kind)
+        learn(model, x, "loss", 2)
+        model.finish(x)
+        header = Header(
+            format_version=FORMAT_VERSION,
+            kind="checkpoint",
+            name=name,
+            model=name,
+            config=settings(name, output),
+            image=spec if isinstance(spec, ImageSpec) else None,
+            features=spec if isinstance(spec, FeatureSpec) else None,
+            validity=Validity((50.0, 400.0), 2.0, 0.8),
+            layout="jetnae",
+        )
+        save_checkpoint(tmp_path / "model.safetensors", model, header)
+        again = load_checkpoint(tmp_path / "model.safetensors").model
+        assert torch.equal(again.score(x), model.score(x))
+        assert torch.equal(again.energy(x).detach(), model.energy(x).detach())
+
+    def test_it_goes_on_from_its_training_state(self, name: str, kind: str) -> None:
+        model, x = new_model(name, kind), inputs(kind)
+        learn(model, x, "loss", 1)
+        again = build_model(name, settings(name, INPUTS[kind][1]), INPUTS[kind][0])
+        again.load_state_dict(model.state_dict())
+        again.load_training_state({key: value.clone() for key, value in model.training_state().items()})
+        assert learn(again, x, "loss", 2) == learn(model, x, "loss", 2)
+
+    def test_fitting_twice_is_fitting_once(self, name: str, kind: str) -> None:
+        model, x = new_model(name, kind), inputs(kind)
+        model.finish(x)
+        first = model.score(x)
+        model.finish(x)
+        assert torch.equal(model.score(x), first)
+
+
+NETWORKS = [name for name in MODELS if any(field.name == "network" for field in fields(MODELS[name][1]))]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_images_that_do_not_fit_the_network_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="multiple of 4"):
+        build_model(name, {}, ImageSpec(n_pixels=18))
+    with pytest.raises(InputError, match="pixel_sum is not set"):
+        build_model(name, {}, ImageSpec(pixel_sum=None))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_given_in_part_keeps_the_defaults_of_its_model(name: str) -> None:
+    default = build_model(name, {}, IMAGE).config.network
+    found = build_model(name, {"network": {"hidden": 17}}, IMAGE).config.network
+    assert found == replace(default, hidden=17)
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "softplus"])
+def test_reconstructions_stay_in_the_range_of_their_output(output: str) -> None:
+    network = {**SMALL_NETWORK["network"], "output": output, "latent": "flat"}
+    model = build_model("ae", {"network": network}, INPUTS["free image"][0])
+    for parameter in model.decoder.convolutions.parameters():
+        torch.nn.init.normal_(parameter, generator=generator())
+    reconstruction = model.reconstruct(100 * inputs("free image")).detach()
+    assert float(reconstruction.min()) >= 0
+    assert (float(reconstruction.max()) <= 1) == (output == "sigmoid")
+
+
+def test_flat_latent_vectors_are_free() -> None:
+    network = {**SMALL_NETWORK["network"], "latent": "flat", "latent_dim": 1}
+    z = build_model("ae", {"network": network}, INPUTS["features"][0]).encoder(inputs("features"))
+    assert float(z.detach().std()) > 0
+    with pytest.raises(InputError, match="latent_dim = 1, expected 2"):
+        build_model("ae", {"network": {"latent_dim": 1}}, IMAGE)
 
 
 def images(n: int = 12) -> torch.Tensor:
@@ -33,56 +199,9 @@ def images(n: int = 12) -> torch.Tensor:
     return PIXEL_SUM * x / x.sum(dim=(1, 2), keepdim=True)
 
 
-@pytest.mark.parametrize("name", MODELS)
-class TestEveryModel:
-    def test_scores_are_finite_one_per_image(self, name: str) -> None:
-        score = new_model(name).score(images())
-        assert score.shape == (12,)
-        assert bool(torch.isfinite(score).all())
-        assert not score.requires_grad
-
-    def test_the_score_does_not_depend_on_the_batch(self, name: str) -> None:
-        model, x = new_model(name), images(9)
-        together = model.score(x)
-        alone = torch.cat([model.score(x[i : i + 1]) for i in range(9)])
-        torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-7)
-
-    @pytest.mark.parametrize("loss", ["pretrain_loss", "loss"])
-    def test_the_loss_reaches_every_parameter(self, name: str, loss: str) -> None:
-        model = new_model(name)
-        value, logs = getattr(model, loss)(images(), generator())
-        value.backward()
-        assert value.shape == ()
-        assert "energy_data" in logs
-        for key, parameter in model.named_parameters():
-            assert parameter.grad is not None, key
-            assert float(parameter.grad.abs().sum()) > 0, key
-
-    def test_the_loss_repeats_with_its_generator(self, name: str) -> None:
-        values = [float(new_model(name).loss(images(), generator(7))[0].detach()) for _ in range(2)]
-        assert values[0] == values[1]
-
-    def test_learning_lowers_the_reconstruction_error(self, name: str) -> None:
-        model, x = new_model(name), images()
-        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-        before = float(model.score(x).mean())
-        for _ in range(60):
-            optimizer.zero_grad()
-            model.pretrain_loss(x, generator())[0].backward()
-            optimizer.step()
-        assert float(model.score(x).mean()) < 0.9 * before
-
-    def test_images_of_another_size_are_refused(self, name: str) -> None:
-        with pytest.raises(InputError, match="multiple of 4"):
-            build_model(name, {}, ImageSpec(n_pixels=18))
-
-    def test_unnormalized_images_are_refused(self, name: str) -> None:
-        with pytest.raises(InputError, match="pixel_sum"):
-            build_model(name, {}, ImageSpec(pixel_sum=None))
-
-
-def nae() -> NormalizedAutoencoder:
-    model = new_model("nae")
+def nae(output: str = "softmax") -> NormalizedAutoencoder:
+    model = build_model("nae", settings("nae", output), IMAGE)
+    model.begin(images(), generator())
     assert isinstance(model, NormalizedAutoencoder)
     return model
 
@@ -99,9 +218,7 @@ def test_softmax_reconstructions_live_where_the_images_do() -> None:
 
 @pytest.mark.parametrize("output", ["softmax", "softplus", "linear"])
 def test_negative_samples_live_where_the_images_do(output: str) -> None:
-    model = new_model("nae", output)
-    assert isinstance(model, NormalizedAutoencoder)
-    negatives, latent = model.negative_samples(sphere_points(10, 3, generator()), generator())
+    negatives, latent = nae(output).negative_samples(sphere_points(10, 3, generator()), generator())
     assert negatives.shape == (10, SIDE, SIDE)
     assert float(negatives.min()) >= 0
     torch.testing.assert_close(negatives.sum(dim=(1, 2)), torch.full((10,), PIXEL_SUM))
@@ -141,3 +258,8 @@ def test_without_a_replay_buffer_there_is_no_loss() -> None:
 def test_settings_without_sense_are_refused(key: str) -> None:
     with pytest.raises(InputError, match=key):
         build_model("nae", {key: -1}, IMAGE)
+
+
+def test_the_chains_need_the_sphere() -> None:
+    with pytest.raises(InputError, match="expected 'sphere'"):
+        build_model("nae", {"network": {"latent": "flat"}}, IMAGE)

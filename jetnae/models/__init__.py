@@ -1,13 +1,35 @@
-"""Models by name. A model has `loss(x, generator) -> (scalar, logs)` and `score(x) -> (n,)`."""
+"""Models by name; what they have in common is in `Model`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
+from jetnae.models.denoising import DenoisingAutoencoder, DenoisingConfig
+from jetnae.models.mahalanobis import MahalanobisAutoencoder, MahalanobisConfig
+from jetnae.models.model import Model
 from jetnae.models.nae import NaeConfig, NormalizedAutoencoder
+from jetnae.models.pca import PcaConfig, PrincipalComponents
+from jetnae.models.sparse import SparseAutoencoder, SparseConfig
+from jetnae.models.vae import VaeConfig, VariationalAutoencoder
+from jetnae.models.wae import WaeConfig, WassersteinAutoencoder
 
-__all__ = ["MODELS", "Autoencoder", "AutoencoderConfig", "NaeConfig", "NormalizedAutoencoder"]
+__all__ = [
+    "MODELS",
+    "Autoencoder",
+    "AutoencoderConfig",
+    "Model",
+    "NaeConfig",
+    "NormalizedAutoencoder",
+]
 
-MODELS: dict[str, tuple[type[Autoencoder], type[AutoencoderConfig]]] = {
+MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "ae": (Autoencoder, AutoencoderConfig),
     "nae": (NormalizedAutoencoder, NaeConfig),
+    "dae": (DenoisingAutoencoder, DenoisingConfig),
+    "sparse": (SparseAutoencoder, SparseConfig),
+    "vae": (VariationalAutoencoder, VaeConfig),
+    "wae": (WassersteinAutoencoder, WaeConfig),
+    "pca": (PrincipalComponents, PcaConfig),
+    "mahalanobis": (MahalanobisAutoencoder, MahalanobisConfig),
 }

@@ -35,6 +35,8 @@ class NaeConfig(AutoencoderConfig):
     replay_ratio: float = 0.95
 
     def __post_init__(self) -> None:
+        if self.network.latent != "sphere":
+            raise InputError("model: a normalized autoencoder with latent = 'flat', expected 'sphere'")
         if not 0 <= self.replay_ratio <= 1 or not 1 <= self.replay_size <= 1_000_000 or self.regularization < 0:
             raise InputError(
                 "model: expected replay_ratio in [0, 1], replay_size in [1, 1000000] and regularization >= 0, found "
