@@ -24,7 +24,7 @@ def new_model(name: str, output: str = "softmax") -> Autoencoder:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         model = build_model(name, {"network": {**SMALL_NETWORK["network"], "output": output}}, IMAGE)
-    model.begin(0.5, generator())
+    model.begin(images(), generator())
     return model
 
 
@@ -113,7 +113,7 @@ def test_negative_samples_live_where_the_images_do(output: str) -> None:
 def test_the_loss_is_the_regularized_energy_difference_in_units_of_the_scale(regularization: float) -> None:
     model = build_model("nae", {**SMALL_NETWORK, "regularization": regularization}, IMAGE)
     typical = float(model.score(images()).mean())
-    model.begin(typical, generator())
+    model.begin(images(), generator())
     value, logs = model.loss(images(), generator(4))
     difference = (logs["energy_data"] - logs["energy_negative"]) / typical
     square = (logs["energy_negative"] / typical) ** 2

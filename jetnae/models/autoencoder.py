@@ -59,8 +59,11 @@ class Autoencoder(nn.Module):
         """The loss of the steps before `begin`: here always the reconstruction error."""
         return Autoencoder.loss(self, x, generator)
 
-    def begin(self, energy_data: float, generator: torch.Generator) -> None:
-        """Called once after pretraining, with the mean energy of held-out data; nothing to prepare here."""
+    def begin(self, x: Tensor, generator: torch.Generator) -> None:
+        """Called once after pretraining, with training inputs (n, *shape) drawn by weight; nothing to prepare here."""
+
+    def finish(self, x: Tensor) -> None:
+        """Called once after the last step, with training inputs (n, *shape) drawn by weight; nothing to fit here."""
 
     def training_state(self) -> dict[str, Tensor]:
         """Tensors beside the weights that a training needs to go on."""

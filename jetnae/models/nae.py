@@ -10,6 +10,7 @@ from torch import Tensor
 
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, Logs
+from jetnae.models.chains import Chains
 from jetnae.models.langevin import Langevin, replay_starts, run_chain, run_sphere_chain, to_simplex
 from jetnae.models.networks import NetworkConfig, sphere_points
 
@@ -59,8 +60,9 @@ class NormalizedAutoencoder(Autoencoder):
         self.replay: Tensor | None = None
 
     @torch.no_grad()
-    def begin(self, energy_data: float, generator: torch.Generator) -> None:
-        """Fix the energy scale to the mean energy of the data and fill the replay buffer evenly."""
+    def begin(self, x: Tensor, generator: torch.Generator) -> None:
+        """Fix the energy scale to the mean energy of the inputs and fill the replay buffer evenly."""
+        energy_data = float(torch.cat([self.energy(part) for part in x.split(1024)]).mean())
         self.energy_scale.fill_(max(energy_data, 1e-12))
         self.replay = sphere_points(self.config.replay_size, self.config.network.latent_dim, generator)
 
@@ -119,6 +121,16 @@ class NormalizedAutoencoder(Autoencoder):
             project=space,
         )
         return samples * unit, ends
+
+    @torch.no_grad()
+    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
+        """`n` chains from points spread evenly over the latent sphere, with `length` times the latent steps."""
+        starts = sphere_points(n, self.config.network.latent_dim, generator)
+        samples, ends = self.negative_samples(starts, generator, latent_rounds=length)
+        at_bounds = 0.0 if self.pixel_sum is None else float((samples == 0).float().mean())
+        scale = float(self.energy_scale)
+        temperatures = {name: getattr(self.config, name).temperature * scale for name in ("latent", "visible")}
+        return Chains(self.decoder(starts), self.decoder(ends), samples, at_bounds, temperatures)
 
     def _scaled_energy(self, x: Tensor) -> Tensor:
         return self.energy(x) / self.energy_scale
