@@ -27,8 +27,8 @@ def train(
     and a finished one can be made longer with a larger n_steps.
     """
     from jetnae.cli.options import find_device, progress_bar
-    from jetnae.train import read_run_config
-    from jetnae.train import train as run
+    from jetnae.training import read_run_config
+    from jetnae.training import train as run
 
     settings = read_run_config(config)
     folder = output or Path("runs") / config.stem

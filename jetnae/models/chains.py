@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Chains:
     """Chains started neither from data nor from a replay buffer, in the space of the inputs, each (n, *shape).
 
-    starts : where the chains began. latent_ends : where their latent part ended, decoded; the starts where there is none.
+    starts : where the chains began. latent_ends : where their latent part ended, decoded; the starts where there
+    is none.
     samples : where they ended. at_bounds : share of the values that the last step had to be clamped for.
     temperatures : the effective temperature of each part, in the unit of the energy.
     """

@@ -62,7 +62,7 @@ class NormalizedAutoencoder(Autoencoder):
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
         """Fix the energy scale to the mean energy of the inputs and fill the replay buffer evenly."""
-        energy_data = float(torch.cat([self.energy(part) for part in x.split(1024)]).mean())
+        energy_data = float(torch.cat([self.energy(part) for part in torch.split(x, 1024)]).mean())
         self.energy_scale.fill_(max(energy_data, 1e-12))
         self.replay = sphere_points(self.config.replay_size, self.config.network.latent_dim, generator)
 
