@@ -250,8 +250,8 @@ def _check_finite(values: npt.NDArray[np.float32], spec: FeatureSpec) -> None:
         raise InputError(f"features: {names} not finite for some training jets: cut on them, or leave them out")
 
 
-def selected_jets(config: DataConfig, spec: Spec) -> Iterator[tuple[Path, Jets]]:
-    """Chunks of selected jets with the file they came from, until there are enough."""
+def selected_jets(config: DataConfig, spec: Spec, *, in_range: bool = True) -> Iterator[tuple[Path, Jets]]:
+    """Chunks of selected jets with the file they came from, until there are enough; `in_range` only those in range."""
     n_jets = 0
     options = ReadOptions(
         config.layout,
@@ -266,15 +266,17 @@ def selected_jets(config: DataConfig, spec: Spec) -> Iterator[tuple[Path, Jets]]
     require_one_layout(paths, options)
     for path in paths:
         for jets in iter_jets(path, options):
-            passing = select(jets, _mask(jets, config))
+            passing = select(jets, _mask(jets, config, in_range=in_range))
             n_jets += len(passing)
             yield path, passing
             if n_jets >= config.n_jets:
                 return
 
 
-def _mask(jets: Jets, config: DataConfig) -> npt.NDArray[np.bool_]:
-    mask = config.validity.contains(jets) & passing(config.selection, jets).jets
+def _mask(jets: Jets, config: DataConfig, *, in_range: bool) -> npt.NDArray[np.bool_]:
+    mask = passing(config.selection, jets).jets
+    if in_range:
+        mask &= config.validity.contains(jets)
     if jets.constituents is not None:
         mask &= jets.n_constituents > 0
     if config.label is not None and jets.label is not None:
