@@ -88,7 +88,8 @@ class FeatureSpec:
         if weights is None:
             low, middle, high = np.nanquantile(table, (0.16, 0.5, 0.84), axis=0)
         else:
-            low, middle, high = np.nanquantile(table, (0.16, 0.5, 0.84), axis=0, weights=weights, method="inverted_cdf")
+            spread = np.broadcast_to(weights[:, None], table.shape)  # one number per row fails with missing values
+            low, middle, high = np.nanquantile(table, (0.16, 0.5, 0.84), axis=0, weights=spread, method="inverted_cdf")
         scale = np.where(high > low, (high - low) / 2, 1.0)
         return replace(self, center=tuple(middle.tolist()), scale=tuple(scale.tolist()))
 

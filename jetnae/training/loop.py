@@ -94,7 +94,7 @@ def train_on(
         state = initial_state(config, data.spec, device, group, 0)
         save_state(output, state, config, identity, group)
     with open_history(output, state.record.lines, group) as history:
-        for now, line in _steps(setup, state):
+        for now, line in take_steps(setup, state):
             state = now
             history.add(line)
             if report is not None:
@@ -115,7 +115,7 @@ def make_setup(data: TrainingData, config: FitConfig | RunConfig, device: torch.
     return Setup(config, data, training, held_out, held_out.first(N_HELD_OUT), make_baseline(training), device, group)
 
 
-def _steps(setup: Setup, state: State) -> Iterator[tuple[State, Logs]]:
+def take_steps(setup: Setup, state: State) -> Iterator[tuple[State, Logs]]:
     """Take the remaining steps, one update each, and look after them; a collapse begins anew with a new state."""
     settings = setup.config.train
     has_weights = any(parameter.requires_grad for parameter in state.model.parameters())
