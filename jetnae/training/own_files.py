@@ -91,7 +91,7 @@ def look_at(names: tuple[str, ...], request: Request, clustering: Clustering) ->
     values = np.concatenate(pt)[: request.n_jets].astype(np.float64)
     if len(values) < 20:
         raise InputError(f"{len(values)} jets pass the selection in {', '.join(names)}, expected at least 20")
-    return Kinematics(values, np.concatenate(eta)[: len(values)].astype(np.float64), _radius(radii, request))
+    return Kinematics(values, np.concatenate(eta)[: len(values)].astype(np.float64), radius_of(radii, request))
 
 
 def _data(
@@ -145,7 +145,8 @@ def _require(jets: Jets, spec: Spec, path: Path) -> None:
         )
 
 
-def _radius(radii: set[float | None], request: Request) -> float:
+def radius_of(radii: set[float | None], request: Request) -> float:
+    """The radius of the jets, from the files or the request; raises `InputError` for several, or none."""
     known = {radius for radius in radii if radius is not None}
     if len(known) > 1:
         raise InputError(f"jets of radii {', '.join(f'{r:g}' for r in sorted(known))}: train on one at a time")
