@@ -21,7 +21,7 @@ from tests.conftest import write_events
 from tests.test_cli import jetnae
 from tests.training import NAE, SPEC, history
 
-RATE = 3.0
+RATE = 1.0
 """So large that the training has to go back now and then."""
 
 

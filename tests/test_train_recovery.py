@@ -121,6 +121,20 @@ def test_a_rate_that_is_too_large_is_mended_and_told(tmp_path: Path) -> None:
     assert math.isfinite(header.training["energy_data"])
 
 
+def test_a_reconstruction_that_is_lost_in_the_second_phase_is_brought_back(tmp_path: Path) -> None:
+    """After 300 steps most is reconstructed; at this rate of normalization it is lost, at a smaller one it is kept."""
+    config = fit(pretrain_steps=300, pretrain_learning_rate=1e-2, n_steps=60, learning_rate=0.5, check_every=10)
+    header = train_on(toy_data(), config, tmp_path / "run", device=CPU)
+    lines = history(tmp_path / "run")
+    assert lines[299]["check_mean_input"] < 0.5
+    assert "worse than the mean input" in header.training["events"][0]["text"]
+    assert header.training["selected"]["mean_input"] < 0.9
+    again = replace(config, train=replace(config.train, n_steps=23))
+    train_on(toy_data(), again, tmp_path / "cut", device=CPU)
+    resumed = train_on(toy_data(), config, tmp_path / "cut", device=CPU, resume=True)
+    assert (history(tmp_path / "cut"), resumed.sha256) == (lines, header.sha256)
+
+
 @pytest.mark.parametrize(
     ("data", "negative", "said"),
     [

@@ -126,14 +126,16 @@ def take_steps(setup: Setup, state: State) -> Iterator[tuple[State, Logs]]:
         state.step += 1
         wrong = wrong or trouble.watch(state, logs)
         line = {"attempt": state.record.attempt, "step": state.step, **logs}
+        if wrong is None and trouble.is_check(settings, state.step):
+            found, finding = trouble.check(setup, state)
+            line |= found
+            if finding == "lost":
+                wrong = trouble.LOST
+            elif finding == "collapsed":
+                state, line["collapsed"] = trouble.restart(setup, state), 1.0
         if wrong is not None:
             trouble.roll_back(state, wrong)
             line["rolled_back"] = 1.0
-        elif trouble.is_check(settings, state.step):
-            found, collapsed = trouble.check(setup, state)
-            line |= found
-            if collapsed:
-                state, line["collapsed"] = trouble.restart(setup, state), 1.0
         state.record.lines += 1
         yield state, line
 

@@ -6,7 +6,8 @@ data nor from the replay buffer, with the same random numbers at every check. Th
 1. Among the states after the burn-in with E-/E+ between 0.85 and 1.15, and a reconstruction better than that of the
    mean input, the one with the smallest distance between held-out data and samples.
 2. If there is none, the state after the burn-in with the smallest |log(E-/E+)|; the header says that none qualified.
-3. If no state comes after the burn-in, the same among all.
+3. If no state comes after the burn-in, the same among all. States whose reconstruction is no better than the mean input
+   come last.
 
 For models without a density: the lowest mean energy of held-out background.
 """
@@ -83,13 +84,13 @@ def preference(check: Check, collapse_limit: float, *, burned_in: bool) -> tuple
     """The rule of this module as something to sort by: the smallest is the state to keep, class 0 qualifies."""
     numbers = check.numbers()
     if not all(math.isfinite(value) for name, value in numbers.items() if not name.endswith("_error")):
-        return 3, math.inf
+        return 4, math.inf
     collapsed = check.mean_input is not None and check.mean_input >= collapse_limit
     if check.ratio is None or check.distance is None:
-        return int(collapsed), check.energy_data
+        return 3 * collapsed, check.energy_data
     if burned_in and EQUILIBRATED[0] <= check.ratio <= EQUILIBRATED[1] and not collapsed:
         return 0, check.distance
-    return (1 if burned_in else 2), abs(math.log(max(check.ratio, 1e-300)))
+    return (3 if collapsed else 1 if burned_in else 2), abs(math.log(max(check.ratio, 1e-300)))
 
 
 def measure(

@@ -35,7 +35,8 @@ class Record:
 
     lines : of the history. attempt : restarts after a collapse. factor : of the learning rates, halved with each
     trouble. rollbacks : after a divergence. events, warnings : what to tell. share : of the mean input's error at the
-    last check. norm, good_watch : of the last good state. rank : of the best check in the rule of selection.
+    last check. norm, good_watch, good_share : of the last good
+    state. rank : of the best check in the rule of selection.
     """
 
     lines: int = 0
@@ -48,6 +49,7 @@ class Record:
     norm: float = 0.0
     watch: Watch = field(default_factory=Watch)
     good_watch: Watch = field(default_factory=Watch)
+    good_share: float | None = None
     best: dict[str, Any] | None = None
     rank: tuple[int, float] | None = None
 
@@ -81,6 +83,7 @@ class State:
         self.good = snapshot(self)
         self.record.norm = weight_norm(self.model)
         self.record.good_watch = deepcopy(self.record.watch)
+        self.record.good_share = self.record.share
 
     def keep_best(self, check: Check, rank: tuple[int, float]) -> None:
         """Remember the weights as the result, as far as is known."""

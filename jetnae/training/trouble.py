@@ -6,7 +6,7 @@ import logging
 import math
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jetnae.training.loop import Setup
 
 log = logging.getLogger(__name__)
+Finding = Literal["", "collapsed", "lost"]
+LOST = "the reconstruction became worse than the mean input"
 N_QUICK = 512
 """Held-out inputs of a check while only the reconstruction is trained."""
 
@@ -53,7 +55,7 @@ def roll_back(state: State, reason: str) -> None:
         )
     put_back(state, state.good)
     record.factor /= 2
-    record.watch = deepcopy(record.good_watch)
+    record.watch, record.share = deepcopy(record.good_watch), record.good_share
     _tell(state, "rollback", f"{reason}: back to the last good state, with {record.factor:g} of the learning rate")
 
 
@@ -85,8 +87,8 @@ def is_check(settings: TrainConfig, step: int) -> bool:
     return (step - settings.pretrain_steps) % settings.check_every == 0
 
 
-def check(setup: Setup, state: State) -> tuple[Logs, bool]:
-    """Measure, keep the state as good, and as the best if it is; returns what to log, and whether it collapsed."""
+def check(setup: Setup, state: State) -> tuple[Logs, Finding]:
+    """Measure, keep the state as good, and as the best if it is; returns what to log, and what was found."""
     before = state.record.share
     if state.step <= setup.config.train.pretrain_steps:
         share = setup.baseline.share(state.model, setup.checked.first(N_QUICK))
@@ -99,9 +101,10 @@ def check(setup: Setup, state: State) -> tuple[Logs, bool]:
             state.keep_best(measured, rank)
     state.record.share = found.get("mean_input")
     finite = {f"check_{name}": value for name, value in found.items() if math.isfinite(value)}
-    if state.record.watch.quiet and len(finite) == len(found):
+    finding = _finding(setup, state, before)
+    if finding == "" and state.record.watch.quiet and len(finite) == len(found):
         state.keep_good()
-    return finite, _has_collapsed(setup, state, before)
+    return finite, finding
 
 
 def full_check(setup: Setup, state: State) -> Check:
@@ -124,15 +127,17 @@ def rank_of(setup: Setup, measured: Check) -> tuple[int, float]:
     return preference(measured, setup.baseline.limit, burned_in=burned_in)
 
 
-def _has_collapsed(setup: Setup, state: State, before: float | None) -> bool:
-    """Whether the reconstruction is lost; once a density is trained, that only keeps a state from being selected."""
-    settings = setup.config.train
+def _finding(setup: Setup, state: State, before: float | None) -> Finding:
+    """Whether the reconstruction never came, or is lost while a density is trained."""
+    settings, record, limit = setup.config.train, state.record, setup.baseline.limit
     pretraining = state.step <= settings.pretrain_steps
     if not pretraining and isinstance(state.model, Density):
-        return False
+        if record.share is None or record.good_share is None or record.share < limit:
+            return ""
+        return "lost" if record.good_share < limit or record.share > 2 * record.good_share else ""
     step = state.step if pretraining else state.step - settings.pretrain_steps
     of = settings.pretrain_steps if pretraining else settings.n_steps
-    return is_collapsed(state.record.share, before, setup.baseline.limit, step=step, of=of)
+    return "collapsed" if is_collapsed(record.share, before, limit, step=step, of=of) else ""
 
 
 def _warn(state: State, warning: str | None) -> None:
