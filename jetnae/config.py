@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +45,31 @@ def parse(kind: type[T], data: Any, where: str) -> T:
         raise InputError(f"{where}: {key} = {first['input']!r}: {first['msg'].lower()}") from error
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def to_toml(data: Mapping[str, Any]) -> str:
+    """A mapping of numbers, texts, lists and mappings as TOML; what is None or empty is left out."""
+    return "\n".join(_table(data, ())).lstrip("\n") + "\n"
+
+
+def _table(data: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    given = {key: value for key, value in data.items() if value is not None and value not in ((), {}, [])}
+    plain = {key: value for key, value in given.items() if not isinstance(value, Mapping)}
+    if path and plain:
+        yield f"\n[{'.'.join(path)}]"
+    for key, value in plain.items():
+        yield f"{key} = {_value(value)}"
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            yield from _table(value, (*path, key))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else json.dumps(str(value))
 
 
 def _key(location: tuple[int | str, ...]) -> str:

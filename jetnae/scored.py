@@ -39,6 +39,7 @@ class ScoredJets:
     status : (n_jets,) 0 scored, 1 no constituents, 2 nothing inside the image window, 3 cut away, 4 a feature is NaN.
     sum_sq : (n_jets,) sum of the squared pixels, a baseline any image model has to beat; None for features.
     in_range : (n_jets,) whether the jet lies in the range the model was trained on.
+    fold : (n_jets,) of several models the one that was used, which has not seen the event; None for a single model.
     """
 
     jets: Jets
@@ -46,6 +47,7 @@ class ScoredJets:
     status: npt.NDArray[np.int32]
     sum_sq: npt.NDArray[np.float32] | None
     in_range: npt.NDArray[np.bool_]
+    fold: npt.NDArray[np.int32] | None = None
 
     def columns(self) -> dict[str, Any]:
         """Per-jet columns as they are written, without the `jetnae_` prefix."""
@@ -56,7 +58,7 @@ class ScoredJets:
         if jets.constituents is not None:
             columns |= {"n_constituents": jets.n_constituents.astype(np.int32)}
         columns |= {name: getattr(self, name) for name in ("score", "status", "in_range")}
-        columns |= {} if self.sum_sq is None else {"sum_sq": self.sum_sq}
+        columns |= {name: getattr(self, name) for name in ("sum_sq", "fold") if getattr(self, name) is not None}
         return columns if jets.label is None else columns | {"label": jets.label}
 
     def event_columns(self) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint, load_model
+from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint
 from jetnae.decorrelation import Decorrelation, apply
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, available
+from jetnae.folds import FoldedCheckpoint, load_scorer
 from jetnae.images import ImageSpec
 from jetnae.inputs import make_inputs, missing, passing, sources
 from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
@@ -77,6 +78,37 @@ def score_jets(
     return ScoredJets(jets, score, status, sum_sq if is_image else None, checkpoint.validity.contains(jets))
 
 
+def score_jets_of(
+    jets: Jets,
+    checkpoint: Checkpoint | FoldedCheckpoint,
+    file: str | Path,
+    *,
+    device: torch.device | None = None,
+    selected: npt.NDArray[np.bool_] | None = None,
+) -> ScoredJets:
+    """As `score_jets`; of models trained in folds, each jet of the file by the one that has not seen its event."""
+    if isinstance(checkpoint, Checkpoint):
+        return score_jets(jets, checkpoint, device, selected=selected)
+    fold = checkpoint.fold_of(jets, file)
+    selected = np.ones(len(jets), dtype=bool) if selected is None else selected
+    parts = [
+        score_jets(jets, each, device, selected=selected & (fold == k)) for k, each in enumerate(checkpoint.checkpoints)
+    ]
+    sums = [part.sum_sq for part in parts if part.sum_sq is not None]
+    return replace(
+        parts[0],
+        score=_pick(fold, [part.score for part in parts]),
+        status=_pick(fold, [part.status for part in parts]),
+        sum_sq=_pick(fold, sums) if sums else None,
+        fold=fold.astype(np.int32),
+    )
+
+
+def _pick(which: npt.NDArray[np.int64], columns: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Of several columns (n,) the value of column `which` (n,) in each row."""
+    return np.asarray(np.stack(columns)[which, np.arange(len(which))])
+
+
 def _parts(selected: npt.NDArray[np.bool_], step: int) -> Iterator[Any]:
     """What to take of the jets, `step` at a time: slices, which copy nothing, where all are selected."""
     which = None if selected.all() else np.flatnonzero(selected)
@@ -98,23 +130,24 @@ def score(
     layout, collection, keep : as the options of `jetnae score`; cuts : as its `--select`. Raises `InputError` when the
     file or the model cannot be read, or do not fit each other.
     """
-    checkpoint, selection = load_model(model), Selection(cuts)
+    checkpoint, selection = load_scorer(model), Selection(cuts)
     options = ReadOptions(
         layout, collection, keep=keep, selection=selection, features=sources(checkpoint.spec, selection)
     )
     parts = []
     for jets in iter_jets(path, options):
         check_fits(checkpoint, jets, path)
-        parts.append(score_jets(jets, checkpoint, selected=passing(selection, jets).jets))
-    columns = {
+        parts.append(score_jets_of(jets, checkpoint, path, selected=passing(selection, jets).jets))
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "status", "in_range")
     }
-    sums = [part.sum_sq for part in parts if part.sum_sq is not None]
-    joined = concatenate([part.jets for part in parts])
-    return ScoredJets(joined, sum_sq=np.concatenate(sums) if sums else None, **columns)
+    for name in ("sum_sq", "fold"):
+        given = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+        columns[name] = np.concatenate(given) if given else None
+    return ScoredJets(concatenate([part.jets for part in parts]), **columns)
 
 
-def check_fits(checkpoint: Checkpoint, jets: Jets, path: str | Path) -> None:
+def check_fits(checkpoint: Checkpoint | FoldedCheckpoint, jets: Jets, path: str | Path) -> None:
     """Raises `InputError` where the jets lack what the model takes, naming the bundled models that would do."""
     lacks = missing(checkpoint.spec, jets)
     if not lacks:
@@ -134,7 +167,7 @@ class ScoreJob:
 
     path: Path
     output: Path
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | FoldedCheckpoint
     options: ReadOptions = field(default_factory=ReadOptions)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     force: bool = False
@@ -160,7 +193,7 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
             if not tally.n_events:
                 check_fits(job.checkpoint, jets, job.path)
             passed = passing(selection, jets)
-            scored = score_jets(jets, job.checkpoint, job.device, selected=passed.jets)
+            scored = score_jets_of(jets, job.checkpoint, job.path, device=job.device, selected=passed.jets)
             columns = scored.columns() | _decorrelated(scored, job.decorrelation)
             writer.append(columns, jets.jets_per_event, scored.event_columns())
             tally.add(scored, passed.flow)
@@ -206,5 +239,14 @@ def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
         "collection": file.match.collection.name,
         "selection": list(job.options.selection.cuts),
         "command": job.command,
+        **_folds(job.checkpoint),
         **({} if job.decorrelation is None else {"decorrelated_from": list(job.decorrelation.quantile_map.columns)}),
     }
+
+
+def _folds(checkpoint: Checkpoint | FoldedCheckpoint) -> dict[str, Any]:
+    """Which models were used for which events, where there are several."""
+    if isinstance(checkpoint, Checkpoint):
+        return {}
+    models = [model.sha256 for model in checkpoint.folds.models]
+    return {"folds": {"rule": checkpoint.folds.rule, "models": models}}

@@ -10,7 +10,7 @@ from jetnae.config import parse, read_toml
 from jetnae.errors import InputError
 from jetnae.images import ImageSpec
 from jetnae.models import NaeConfig
-from jetnae.train import RunConfig, read_run_config
+from jetnae.training import RunConfig, read_run_config
 
 MINIMAL = """
 [data]

@@ -20,7 +20,7 @@ from jetnae.models import MODELS
 from jetnae.scored import NO_FEATURES, NOT_SELECTED
 from jetnae.scoring import ScoreJob, score_file, score_jets
 from jetnae.selection import Selection
-from jetnae.train import RunConfig, TrainConfig, train
+from jetnae.training import RunConfig, TrainConfig, train
 from jetnae.training_data import DataConfig, load_training_data
 from tests.conftest import jets_of, random_constituents, write_events
 from tests.test_cli import fails
@@ -76,15 +76,16 @@ def test_scores_do_not_depend_on_where_features_come_from(model: str, folder: Pa
 
 
 def test_features_are_centered_and_scaled_once_and_for_all(folder: Path) -> None:
-    data = load_training_data(run_config().data, SPEC, seed=1)
+    config = run_config(weights=False)
+    data = load_training_data(config.data, SPEC, seed=1)
     values = torch.cat([data.training, data.validation]).numpy()
     np.testing.assert_allclose(np.median(values, axis=0), 0, atol=0.05)
     low, high = np.quantile(values, (0.16, 0.84), axis=0)
     np.testing.assert_allclose(high - low, 2, atol=0.1)
-    header = train(run_config(), folder / "run", device=CPU)
+    header = train(config, folder / "run", device=CPU)
     assert header.features == data.spec
     assert load_checkpoint(folder / "run" / "model.safetensors").spec == data.spec
-    again = load_training_data(run_config().data, data.spec, seed=1)
+    again = load_training_data(config.data, data.spec, seed=1)
     torch.testing.assert_close(again.training, data.training, rtol=1e-4, atol=1e-5)
 
 

@@ -13,9 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from jetnae.checkpoint import load_checkpoint
-from jetnae.errors import InputError
+from jetnae.errors import InputError, NotConvergedError
 from jetnae.images import ImageSpec
-from jetnae.train import RunConfig, TrainConfig, train
+from jetnae.training import RunConfig, TrainConfig, train
 from jetnae.training_data import DataConfig, load_training_data
 from tests.conftest import SMALL_NETWORK, write_events
 
@@ -131,7 +131,7 @@ def test_a_training_without_history_or_with_a_damaged_state_is_an_input_error(
     state = load_file(tmp_path / "run" / "state.safetensors")
     with safe_open(tmp_path / "run" / "state.safetensors", framework="pt") as file:
         metadata = file.metadata()
-    del state["generator"]
+    del state["rank0.generator"]
     save_file(state, tmp_path / "run" / "state.safetensors", metadata)
     with pytest.raises(InputError, match="is damaged"):
         train(config, tmp_path / "run", device=CPU, resume=True)
@@ -153,5 +153,5 @@ def test_the_global_generator_is_left_alone(config: RunConfig, tmp_path: Path) -
 
 def test_a_training_that_runs_away_stops(config: RunConfig, tmp_path: Path) -> None:
     wild = replace(config, train=replace(config.train, pretrain_learning_rate=1e30))
-    with pytest.raises(InputError, match="training diverged at step"):
+    with pytest.raises(NotConvergedError, match="training diverged at step"):
         train(wild, tmp_path / "run", device=CPU)

@@ -14,14 +14,15 @@ def models(
     name: str = typer.Argument("", help="Print the card of this bundled model, or what a checkpoint says of itself."),
 ) -> None:
     """List the bundled models, or describe one of them or a checkpoint of your own."""
-    from jetnae.checkpoint import bundled_models, load_checkpoint, load_model
+    from jetnae.checkpoint import bundled_models, load_checkpoint
+    from jetnae.folds import load_scorer
 
     found = bundled_models()
     if name in found:
         print(found[name].with_suffix(".md").read_text(encoding="utf-8").rstrip())
         return
     if name:
-        _describe(load_model(name).header)
+        _describe(load_scorer(name).header)
         return
     for stem, path in found.items():
         header = load_checkpoint(path).header

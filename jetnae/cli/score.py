@@ -14,6 +14,7 @@ from jetnae.cli import reading
 
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
+    from jetnae.folds import FoldedCheckpoint
     from jetnae.scored import ScoreSummary
 
 SUFFIXES = (".root", ".h5")
@@ -50,14 +51,14 @@ def score(
     Writes a tree `scores` with one entry per input event, in order, to be used as a friend of the input tree. Jets that
     are cut away keep their place, without a score.
     """
-    from jetnae.checkpoint import load_model
     from jetnae.cli.options import find_device, progress_bar
     from jetnae.decorrelation import load_decorrelation
+    from jetnae.folds import load_scorer
     from jetnae.io import require_one_layout
     from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
 
     targets = _targets(files, output, force=force)
-    checkpoint = load_model(model or DEFAULT_MODEL)
+    checkpoint = load_scorer(model or DEFAULT_MODEL)
     decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
     options = reading.read_options(
         layout=layout,
@@ -109,7 +110,7 @@ def _suffix(path: Path) -> str:
     return ".root" if container_of(path) == "ROOT" else ".h5"
 
 
-def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint) -> None:
+def _print(path: Path, summary: ScoreSummary, checkpoint: Checkpoint | FoldedCheckpoint) -> None:
     share = f" ({100 * summary.n_out_of_range / summary.n_jets:.0f} %)" if summary.n_jets else ""
     rate = summary.n_jets / summary.seconds if summary.seconds else 0.0
     lines = {

@@ -76,12 +76,20 @@ class FeatureSpec:
         """The columns of a file that these features may come from: themselves, or what they are functions of."""
         return with_parts(self.names)
 
-    def standardized(self, table: npt.NDArray[np.float32]) -> FeatureSpec:
+    def standardized(
+        self, table: npt.NDArray[np.float32], weights: npt.NDArray[np.float64] | None = None
+    ) -> FeatureSpec:
         """This specification with medians and half the central 68 % of a table (n_jets, n_features) in its units.
 
-        Quantiles, because tails must not decide what is near; a feature that never changes keeps its unit.
+        Quantiles, because tails must not decide what is near; a feature that never changes keeps its unit. `weights`
+        (n_jets,) are event weights.
         """
-        low, middle, high = np.nanquantile(table.astype(np.float64), (0.16, 0.5, 0.84), axis=0)
+        table = table.astype(np.float64)
+        if weights is None:
+            low, middle, high = np.nanquantile(table, (0.16, 0.5, 0.84), axis=0)
+        else:
+            spread = np.broadcast_to(weights[:, None], table.shape)  # one number per row fails with missing values
+            low, middle, high = np.nanquantile(table, (0.16, 0.5, 0.84), axis=0, weights=spread, method="inverted_cdf")
         scale = np.where(high > low, (high - low) / 2, 1.0)
         return replace(self, center=tuple(middle.tolist()), scale=tuple(scale.tolist()))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, Logs
+from jetnae.models.chains import Chains
 from jetnae.models.langevin import Langevin, replay_starts, run_chain, run_sphere_chain, to_simplex
 from jetnae.models.networks import NetworkConfig, sphere_points
 
@@ -122,6 +123,16 @@ class NormalizedAutoencoder(Autoencoder):
             project=space,
         )
         return samples * unit, ends
+
+    @torch.no_grad()
+    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
+        """`n` chains from points spread evenly over the latent sphere, with `length` times the latent steps."""
+        starts = sphere_points(n, self.config.network.latent_dim, generator)
+        samples, ends = self.negative_samples(starts, generator, latent_rounds=length)
+        at_bounds = 0.0 if self.pixel_sum is None else float((samples == 0).float().mean())
+        scale = float(self.energy_scale)
+        temperatures = {name: getattr(self.config, name).temperature * scale for name in ("latent", "visible")}
+        return Chains(self.decoder(starts), self.decoder(ends), samples, at_bounds, temperatures)
 
     def _scaled_energy(self, x: Tensor) -> Tensor:
         return self.energy(x) / self.energy_scale

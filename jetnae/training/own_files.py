@@ -1,0 +1,157 @@
+"""A training from jet files alone: the configuration follows from the jets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from jetnae.errors import InputError
+from jetnae.features import FeatureSpec, available
+from jetnae.inputs import Spec, missing
+from jetnae.io import ReadOptions, open_jets
+from jetnae.jets import Jets
+from jetnae.models import MODELS
+from jetnae.selection import Selection
+from jetnae.training import defaults
+from jetnae.training.config import RunConfig
+from jetnae.training_data import Clustering, DataConfig, selected_jets
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user says beside the files; None and empty leave the choice to the jets and to the defaults.
+
+    radius : of the jets, where the files do not say it or where jets are found in events, then with `min_pt` in GeV and
+    `soft_drop`. features : take these instead of images. `weights` as in
+    `DataConfig`.
+    """
+
+    model: str = defaults.MODEL
+    features: tuple[str, ...] = ()
+    n_jets: int = defaults.N_JETS
+    seed: int = 1
+    layout: str | None = None
+    collection: str | None = None
+    radius: float | None = None
+    selection: Selection = field(default_factory=Selection)
+    min_pt: float | None = None
+    soft_drop: bool = False
+    weights: bool | None = None
+
+
+@dataclass(frozen=True)
+class Kinematics:
+    """What the range of validity follows from: pt in GeV and |eta| of the jets (n_jets,), and their radius."""
+
+    pt: npt.NDArray[np.float64]
+    abs_eta: npt.NDArray[np.float64]
+    radius: float
+
+
+def configure(files: Sequence[Path], request: Request) -> RunConfig:
+    """The configuration to train on these files with.
+
+    The range of the model is that of the jets: 0.5 % to 99.5 % of their pt and 99.5 % of their |eta|, rounded outwards.
+    Raises `InputError` where the jets lack what the model takes, their radius is unknown, or too few are there.
+    """
+    if request.model not in MODELS:
+        raise InputError(f"unknown model {request.model!r}, expected one of {', '.join(MODELS)}")
+    names = tuple(str(path.resolve()) for path in files)
+    clustering = _clustering(files[0], request)
+    found = look_at(names, request, clustering)
+    data = _data(names, request, *_range(found), radius=found.radius, clustering=clustering)
+    inside = (found.pt >= data.pt[0]) & (found.pt <= data.pt[1]) & (found.abs_eta <= data.abs_eta)
+    features = FeatureSpec(request.features) if request.features else None
+    return RunConfig(
+        data=replace(data, n_jets=int(np.count_nonzero(inside))),
+        model={"name": request.model},
+        train=defaults.default_steps(request.model, request.seed),
+        image=None if features else defaults.default_image(found.radius),
+        features=features,
+    )
+
+
+def look_at(names: tuple[str, ...], request: Request, clustering: Clustering) -> Kinematics:
+    """The jets that pass the cuts, at most as many as asked for; raises `InputError` where they cannot be used."""
+    spec: Spec = FeatureSpec(request.features) if request.features else defaults.IMAGE
+    everything = _data(
+        names, request, (0.0, math.inf), math.inf, radius=request.radius or math.nan, clustering=clustering
+    )
+    pt, eta, radii = [], [], set()
+    for path, jets in selected_jets(everything, spec, in_range=False):
+        _require(jets, spec, path)
+        pt.append(jets.pt)
+        eta.append(np.abs(jets.eta))
+        radii.add(jets.radius)
+    values = np.concatenate(pt)[: request.n_jets].astype(np.float64)
+    if len(values) < 20:
+        raise InputError(f"{len(values)} jets pass the selection in {', '.join(names)}, expected at least 20")
+    return Kinematics(values, np.concatenate(eta)[: len(values)].astype(np.float64), radius_of(radii, request))
+
+
+def _data(
+    names: tuple[str, ...],
+    request: Request,
+    pt: tuple[float, float],
+    abs_eta: float,
+    *,
+    radius: float,
+    clustering: Clustering,
+) -> DataConfig:
+    return DataConfig(
+        names,
+        request.n_jets,
+        pt,
+        abs_eta,
+        radius,
+        layout=request.layout,
+        collection=request.collection,
+        selection=request.selection,
+        weights=request.weights,
+        clustering=clustering,
+    )
+
+
+def _clustering(path: Path, request: Request) -> Clustering:
+    """How jets are found; a radius given for stored jets only says what the file does not."""
+    with open_jets(path, ReadOptions(request.layout, request.collection)) as file:
+        clusters = file.match.collection.link == "cluster"
+    return Clustering(request.radius if clusters else None, request.min_pt, request.soft_drop)
+
+
+def _range(found: Kinematics) -> tuple[tuple[float, float], float]:
+    low, high = np.quantile(found.pt, defaults.PT_QUANTILES)
+    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-6)) - 0.5)
+    pt = (_tidy(math.floor(low / step) * step), _tidy(math.ceil(high / step) * step))
+    return pt, _tidy(math.ceil(np.quantile(found.abs_eta, defaults.PT_QUANTILES[1]) * 10) / 10)
+
+
+def _tidy(value: float) -> float:
+    """Without the last digits that rounding to a step leaves."""
+    return float(f"{value:.10g}")
+
+
+def _require(jets: Jets, spec: Spec, path: Path) -> None:
+    lacks = missing(spec, jets)
+    if lacks:
+        raise InputError(
+            f"{path}: the jets '{jets.collection}' (layout {jets.layout}) have no {', '.join(lacks)}: train on "
+            f"features that are there, as --features {','.join(available(jets)[:4])}"
+        )
+
+
+def radius_of(radii: set[float | None], request: Request) -> float:
+    """The radius of the jets, from the files or the request; raises `InputError` for several, or none."""
+    known = {radius for radius in radii if radius is not None}
+    if len(known) > 1:
+        raise InputError(f"jets of radii {', '.join(f'{r:g}' for r in sorted(known))}: train on one at a time")
+    if known:
+        return float(known.pop())
+    if request.radius is None:
+        raise InputError("the radius of the jets is not known from the files: give it with --radius, as --radius 0.8")
+    return request.radius
