@@ -9,7 +9,7 @@ from jetnae.checkpoint import build_model
 from jetnae.errors import InputError
 from jetnae.images import ImageSpec
 from jetnae.models import MODELS, Autoencoder, NormalizedAutoencoder
-from jetnae.models.networks import sphere_points
+from jetnae.sampling import sphere_points
 from tests.conftest import SMALL_NETWORK
 
 SIDE, PIXEL_SUM = 16, 16.0

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, Logs
-from jetnae.models.langevin import Langevin, replay_starts, run_chain, run_sphere_chain, to_simplex
-from jetnae.models.networks import NetworkConfig, sphere_points
+from jetnae.models.networks import NetworkConfig
+from jetnae.sampling import Langevin, replay_starts, replay_store, run_chain, run_sphere_chain, sphere_points
+from jetnae.sampling.simplex import rescale
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,12 @@ class NormalizedAutoencoder(Autoencoder):
             raise InputError("the replay buffer is empty: call begin after pretraining")
         starts, slots = replay_starts(
             self.replay,
-            len(x),
-            self.config.replay_ratio,
             sphere_points(len(x), self.config.network.latent_dim, generator),
+            self.config.replay_ratio,
             generator,
         )
         negatives, ends = self.negative_samples(starts, generator)
-        self.replay[slots] = ends
+        self.replay = replay_store(self.replay, slots, ends)
         scale = self.energy_scale
         data, negative = self.energy(x) / scale, self.energy(negatives) / scale
         loss = data.mean() - negative.mean() + self.config.regularization * negative.square().mean()
@@ -109,14 +109,14 @@ class NormalizedAutoencoder(Autoencoder):
         with torch.no_grad():
             decoded: Tensor = self.decoder(ends)
         unit = (self.n_values * self.energy_scale).sqrt()
-        space = None if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
+        space = None if self.pixel_sum is None else rescale(self.pixel_sum / float(unit))
         start = decoded / unit
         samples = run_chain(
             lambda x: self._scaled_energy(x * unit),
             start if space is None else space(start),
             self.config.visible,
             generator,
-            project=space,
+            space=space,
         )
         return samples * unit, ends
 

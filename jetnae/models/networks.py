@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -151,8 +150,3 @@ def make_networks(
 def to_sphere(z: Tensor) -> Tensor:
     """Scale vectors (n, d) to unit length."""
     return functional.normalize(z, dim=1)
-
-
-def sphere_points(n: int, dim: int, generator: torch.Generator) -> Tensor:
-    """`n` points spread evenly over the unit sphere in `dim` dimensions, on the generator's device."""
-    return to_sphere(torch.randn(n, dim, generator=generator, device=generator.device))
