@@ -17,7 +17,6 @@ from jetnae.errors import InputError, MissingExtraError, NotConvergedError
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Maps samples (n, ...) and (m, ...) to a scalar."""
 MAX_PAIRS = 100_000_000
-ANNEALING = 0.5
 
 
 def sliced_wasserstein(
@@ -36,7 +35,8 @@ def sliced_wasserstein(
     low, high = (a @ directions).sort(dim=0).values, (b @ directions).sort(dim=0).values
     index_a, index_b, share = _common_quantiles(len(a), len(b), a.device)
     steps = (low[index_a] - high[index_b]).abs() ** order
-    return (share.to(a.dtype)[:, None] * steps).sum(dim=0).mean()
+    means: Tensor = (share.to(a.dtype)[:, None] * steps).sum(dim=0)
+    return means.mean()
 
 
 def _common_quantiles(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,7 +45,7 @@ def _common_quantiles(n: int, m: int, device: torch.device) -> tuple[Tensor, Ten
         index = torch.arange(n, device=device)
         return index, index, torch.full((n,), 1 / n, dtype=torch.float64, device=device)
     # quantiles in units of 1 / (n m), so that the common ones are found exactly
-    edges = torch.cat([torch.arange(n, device=device) * m, torch.arange(m, device=device) * n]).unique()
+    edges = torch.unique(torch.cat([torch.arange(n, device=device) * m, torch.arange(m, device=device) * n]))
     ends = torch.cat([edges[1:], edges.new_tensor([n * m])])
     return edges // m, edges // n, (ends - edges).double() / (n * m)
 
@@ -66,50 +66,59 @@ def exact(a: Tensor, b: Tensor) -> Tensor:
     plan, log = ot.emd([], [], cost.detach().double().cpu().numpy(), numItermax=10_000_000, log=True)
     if log["warning"] is not None:
         raise NotConvergedError(f"exact transport between {len(a)} and {len(b)} entries: {log['warning']}")
-    return (torch.as_tensor(plan, dtype=cost.dtype, device=cost.device) * cost).sum()
+    total: Tensor = (torch.as_tensor(plan, dtype=cost.dtype, device=cost.device) * cost).sum()
+    return total
 
 
-def sinkhorn(a: Tensor, b: Tensor, *, blur: float = 0.05, n_iterations: int = 100) -> Tensor:
+def sinkhorn(
+    a: Tensor, b: Tensor, *, blur: float = 0.1, n_iterations: int = 100, length: float | None = None
+) -> Tensor:
     """Debiased Sinkhorn divergence OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2 of entropic transport (arXiv:1810.08278).
 
-    Goes to the squared Wasserstein distance as `blur` goes to 0; 0 for equal samples. `blur` is in units of the root
-    mean squared distance between the samples; its square times that of the distance is the weight of the entropy,
-    which the iterations approach from above. The gradient is the exact one at convergence (potentials held fixed).
-    Raises `InputError` for samples that do not fit or a blur that is not positive.
+    Goes to the squared Wasserstein distance as `blur` goes to 0; 0 for equal samples. `blur` is in units of `length`,
+    by default the root mean squared distance between the samples, and (blur * length)^2 is the weight of the entropy.
+    The first half of the iterations approaches it from above: without that, hundreds would not suffice. The gradient is
+    the exact one at convergence (the potentials do not move to first order). Raises `InputError` for samples that do not
+    fit or a blur that is not positive.
     """
     a, b = _flat(a, b)
     if blur <= 0 or n_iterations < 1:
         raise InputError(f"sinkhorn: blur = {blur}, n_iterations = {n_iterations}, expected positive numbers")
-    scale = float(_cost(a.detach(), b.detach()).mean())
+    scale = float(_cost(a.detach(), b.detach()).mean()) if length is None else length**2
     if scale == 0:
         return _cost(a, b).mean()
-    return _divergence(a, b, blur**2 * scale, scale, n_iterations)
+    return _divergence(a, b, _entropies(scale, blur**2 * scale, n_iterations))
 
 
-def _divergence(a: Tensor, b: Tensor, epsilon: float, scale: float, n_iterations: int) -> Tensor:
+def _entropies(first: float, last: float, n_iterations: int) -> list[float]:
+    """Weights of the entropy: geometrically from `first` to `last` in half of the iterations, then constant."""
+    ratio = (last / first) ** (2 / n_iterations)
+    return [max(last, first * ratio**i) for i in range(n_iterations - 1)] + [last]
+
+
+def _divergence(a: Tensor, b: Tensor, entropies: list[float]) -> Tensor:
+    epsilon = entropies[-1]
     with torch.no_grad():
-        f, g = _potentials(_cost(a, b), epsilon, scale, n_iterations)
-        f_self = _own_potential(_cost(a, a), epsilon, scale, n_iterations)
-        g_self = _own_potential(_cost(b, b), epsilon, scale, n_iterations)
+        f, g = _potentials(_cost(a, b), entropies)
+        f_self = _own_potential(_cost(a, a), entropies)
+        g_self = _own_potential(_cost(b, b), entropies)
     still_a, still_b = a.detach(), b.detach()
     of_a = _soft_minimum(_cost(a, still_b), g, epsilon) - _soft_minimum(_cost(a, still_a), f_self, epsilon)
     of_b = _soft_minimum(_cost(b, still_a), f, epsilon) - _soft_minimum(_cost(b, still_b), g_self, epsilon)
     return of_a.mean() + of_b.mean()
 
 
-def _potentials(cost: Tensor, epsilon: float, scale: float, n_iterations: int) -> tuple[Tensor, Tensor]:
-    """Both dual potentials, the entropy falling to `epsilon` so that few iterations suffice."""
-    f, g, at = torch.zeros_like(cost[:, 0]), torch.zeros_like(cost[0]), scale
-    for _ in range(n_iterations):
-        at = max(epsilon, ANNEALING * at)
+def _potentials(cost: Tensor, entropies: list[float]) -> tuple[Tensor, Tensor]:
+    """Both dual potentials; both are updated at once and by half, which treats the samples alike and converges."""
+    f, g = torch.zeros_like(cost[:, 0]), torch.zeros_like(cost[0])
+    for at in entropies:
         f, g = (f + _soft_minimum(cost, g, at)) / 2, (g + _soft_minimum(cost.T, f, at)) / 2
     return f, g
 
 
-def _own_potential(cost: Tensor, epsilon: float, scale: float, n_iterations: int) -> Tensor:
-    f, at = torch.zeros_like(cost[0]), scale
-    for _ in range(n_iterations):
-        at = max(epsilon, ANNEALING * at)
+def _own_potential(cost: Tensor, entropies: list[float]) -> Tensor:
+    f = torch.zeros_like(cost[0])
+    for at in entropies:
         f = (f + _soft_minimum(cost, f, at)) / 2
     return f
 

@@ -73,18 +73,16 @@ class TestEveryDistance:
 
 def fixed_blur(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Sinkhorn at an entropy that does not move with the samples."""
-    from jetnae.distances import _divergence
-
-    return _divergence(a, b, 0.2, 2.0, 2000)
+    return sinkhorn(a, b, blur=0.3, n_iterations=300, length=1.4)
 
 
 @pytest.mark.parametrize("name", ["exact", "sinkhorn"])
 def test_transport_of_a_shifted_sample_costs_the_square_of_the_shift(name: str) -> None:
     a, shift = normal(200), torch.tensor([0.6, -0.8], dtype=torch.float64)
-    assert float(DISTANCES[name](a, a + shift)) == pytest.approx(1.0, rel=1e-4)
+    assert float(DISTANCES[name](a, a + shift)) == pytest.approx(1.0, rel=1e-9 if name == "exact" else 1e-3)
     # a scaling by c moves each point by (c - 1) times itself; entropy blurs that a little
     expected = float((0.5 * a).square().sum(dim=1).mean())
-    assert float(DISTANCES[name](a, 1.5 * a)) == pytest.approx(expected, rel=1e-9 if name == "exact" else 0.02)
+    assert float(DISTANCES[name](a, 1.5 * a)) == pytest.approx(expected, rel=1e-9 if name == "exact" else 0.05)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 10])
@@ -124,9 +122,9 @@ def test_order_one_is_the_distance_itself() -> None:
 def test_the_sinkhorn_divergence_goes_to_the_exact_cost() -> None:
     a, b = normal(100), normal(100, seed=2) @ torch.tensor([[1.0, 0.5], [0.0, 2.0]], dtype=torch.float64)
     cost = float(exact(a, b))
-    errors = [abs(float(sinkhorn(a, b, blur=blur, n_iterations=500)) - cost) for blur in (0.4, 0.1, 0.03)]
+    errors = [abs(float(sinkhorn(a, b, blur=blur, n_iterations=300)) - cost) for blur in (0.4, 0.1, 0.03)]
     assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < 0.02 * cost
+    assert errors[2] < 0.01 * cost
 
 
 def test_the_floor_is_what_disjoint_samples_of_one_gaussian_have() -> None:

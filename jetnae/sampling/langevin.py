@@ -188,7 +188,8 @@ def normalize_per_sample(grad: Tensor) -> Tensor:
 
 
 def _norm(grad: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(grad.flatten(1), dim=1).clamp_min(torch.finfo(grad.dtype).tiny)
+    norm: Tensor = torch.linalg.vector_norm(grad.flatten(1), dim=1)
+    return norm.clamp_min(torch.finfo(grad.dtype).tiny)
 
 
 def per_sample(factor: Tensor, x: Tensor) -> Tensor:
