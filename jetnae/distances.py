@@ -78,7 +78,7 @@ def sinkhorn(
     Goes to the squared Wasserstein distance as `blur` goes to 0; 0 for equal samples. `blur` is in units of `length`,
     by default the root mean squared distance between the samples, and (blur * length)^2 is the weight of the entropy.
     The first half of the iterations approaches it from above: without that, hundreds would not suffice. The gradient is
-    the exact one at convergence (the potentials do not move to first order). Raises `InputError` for samples that do not
+    the exact one at convergence. Raises `InputError` for samples that do not
     fit or a blur that is not positive.
     """
     a, b = _flat(a, b)

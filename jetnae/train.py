@@ -30,6 +30,8 @@ from jetnae.models.autoencoder import Logs
 from jetnae.training_data import DataConfig, TrainingData, load_training_data
 from jetnae.version import __version__
 
+N_BEGIN = 10_000
+"""Inputs from which a model fixes its scales after pretraining."""
 Report = Callable[[int, int, Logs], None]
 """Called after every step with the step, the number of steps and what was logged."""
 
@@ -123,7 +125,7 @@ def train(
     images = data.training.to(device)
     total = config.train.pretrain_steps + config.train.n_steps
     with _history(output, state.step) as history:
-        for logs in _steps(config, state, images, data.validation.to(device)):
+        for logs in _steps(config, state, images):
             history.write(json.dumps({"step": state.step, **logs}) + "\n")
             if report is not None:
                 report(state.step, total, logs)
@@ -135,12 +137,12 @@ def train(
     return save_checkpoint(output / "model.safetensors", state.model, header)
 
 
-def _steps(config: RunConfig, state: _State, images: Tensor, held_out: Tensor) -> Iterator[Logs]:
+def _steps(config: RunConfig, state: _State, images: Tensor) -> Iterator[Logs]:
     """Take the remaining steps, one update each."""
     settings, model = config.train, state.model
     while state.step < settings.pretrain_steps + settings.n_steps:
         if state.step == settings.pretrain_steps:
-            model.begin(float(energies(model, held_out).mean()), state.generator)
+            model.begin(images[:N_BEGIN], state.generator)
         pretraining = state.step < settings.pretrain_steps
         rate = settings.pretrain_learning_rate if pretraining else settings.learning_rate
         index = torch.randint(len(images), (settings.batch_size,), generator=state.generator, device=images.device)

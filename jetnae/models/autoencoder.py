@@ -35,6 +35,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: AutoencoderConfig) -> None:
         super().__init__()
+        self.shape = tuple(shape)
         self.n_values = math.prod(shape)
         self.pixel_sum = pixel_sum
         self.config = config
@@ -59,8 +60,8 @@ class Autoencoder(nn.Module):
         """The loss of the steps before `begin`: here always the reconstruction error."""
         return Autoencoder.loss(self, x, generator)
 
-    def begin(self, energy_data: float, generator: torch.Generator) -> None:
-        """Called once after pretraining, with the mean energy of held-out data; nothing to prepare here."""
+    def begin(self, x: Tensor, generator: torch.Generator) -> None:
+        """Called once after pretraining, with up to 10,000 inputs (n, *shape); nothing to prepare here."""
 
     def training_state(self) -> dict[str, Tensor]:
         """Tensors beside the weights that a training needs to go on."""

@@ -65,9 +65,14 @@ def dequantize(x: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """
     if not 0 < amount < 1:
         raise InputError(f"dequantize: amount = {amount}, expected a share between 0 and 1")
-    weights = -torch.rand(x.shape, generator=generator, device=x.device).clamp_min(TINY).log() + TINY
-    weights = weights / per_sample(weights.flatten(1).sum(dim=1), x)
-    return (1 - amount) * x + amount * per_sample(x.flatten(1).sum(dim=1), x) * weights
+    sums = x.flatten(1).sum(dim=1)
+    return (1 - amount) * x + amount * per_sample(sums, x) * even(len(x), x.shape[1:], 1.0, generator)
+
+
+def even(n: int, shape: tuple[int, ...], total: float, generator: torch.Generator) -> Tensor:
+    """`n` images (n, *shape) spread evenly over all non-negative ones with pixel sum `total` (exponential weights)."""
+    weights = TINY - torch.rand(n, *shape, generator=generator, device=generator.device).clamp_min(TINY).log()
+    return weights * per_sample(total / weights.flatten(1).sum(dim=1), weights)
 
 
 def share_of_zeros(x: Tensor) -> float:
