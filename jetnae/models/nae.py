@@ -119,12 +119,15 @@ class NormalizedAutoencoder(Autoencoder):
         )
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
+        """Energy of data minus energy of negative samples drawn for them, regularized."""
+        return self.objective(x, self.draw(x, generator))
+
+    def objective(self, x: Tensor, negatives: Tensor) -> tuple[Tensor, Logs]:
         """Energy of data minus energy of negative samples, regularized.
 
         For features divided by the temperature, so that its gradient is that of the negative log-likelihood in the
         weights and in the temperature; for images in units of the energy scale.
         """
-        negatives = self.draw(x, generator)
         data, negative, scale = self.energy(x), self.energy(negatives), self.energy_scale
         weight = self.config.regularization
         if weight is None:
