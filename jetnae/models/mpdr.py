@@ -23,8 +23,8 @@ class MpdrConfig(AutoencoderConfig):
 
     network : of the manifold and of the energy.
     perturbation : range of the noise s on the latent sphere, drawn for each sample.
-    latent, visible : short chains along normalized gradients; visible lengths are in units of the typical residual
-        sqrt(D * energy_scale).
+    latent, visible : short chains along normalized gradients; visible lengths are in units of standardized features, or
+        for images of the typical residual sqrt(D * energy_scale).
     recovery : weight of the way back, |f_e(x) - z|^2 / (2 s^2), in the chains.
     regularization : weight of the squared energies. weight_decay : of the squared weights of the energy.
     learn_scale : multiply the reconstruction error by a learned square (not for the scalar energy).
@@ -148,7 +148,7 @@ class Recovered(Autoencoder):
         return ends, samples
 
     def _visible(self, energy: Energy, x: Tensor, generator: torch.Generator, length: int) -> Tensor:
-        unit = float((self.n_values * self.energy_scale) ** 0.5)
+        unit = 1.0 if len(self.shape) == 1 else float((self.n_values * self.energy_scale) ** 0.5)
         space: Projection | None = None
         if self.pixel_sum is not None:
             space = rescale(self.pixel_sum / unit)
