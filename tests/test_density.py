@@ -112,8 +112,8 @@ def test_chains_trained_by_transport_end_on_the_s_curve(seed: int) -> None:
         model,
         lambda n, rng: training[torch.randint(2000, (n,), generator=rng)],
         rng,
-        steps=(100, 400),
-        rate=3e-3,
+        steps=(100, 600),
+        rate=1.5e-3,
     )
     after = _distance_to_chains(model, training, held_out, rng)
     best = floor(x, rng, 1000, exact, n_repeats=3)
