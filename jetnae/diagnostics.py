@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jetnae.models.networks import sphere_points
+from jetnae.sampling import sphere_points
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,10 +16,10 @@ from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.models import MODELS
-from jetnae.models.denoising import nearest_on_simplex
-from jetnae.models.networks import sphere_points, to_sphere
+from jetnae.models.networks import to_sphere
 from jetnae.models.vae import kl_to_normal
 from jetnae.models.wae import mmd
+from jetnae.sampling import sphere_points
 from tests.conftest import SMALL_NETWORK
 
 FEATURES = FeatureSpec(("mass", "girth", "multiplicity", "ptd", "tau1", "tau2"))
@@ -267,19 +267,6 @@ class TestNoise:
         size = float((model.noisy(x, generator()) - x).std())
         spread = float((x - x.mean(dim=0)).square().mean().sqrt())
         assert size == pytest.approx(0.3 * spread, rel=4 / math.sqrt(2 * x.numel()))
-
-    def test_the_projection_is_the_nearest_point(self) -> None:
-        """Brute force: no mixture with another image of that sum is nearer."""
-        x = torch.randn(5, 4, 4, generator=generator()).double()
-        nearest = nearest_on_simplex(x, 3.0)
-        distance = (x - nearest).square().sum(dim=(1, 2))
-        for seed in range(200):
-            other = torch.rand(5, 4, 4, generator=generator(seed)).double() ** 4
-            other = 3 * other / other.sum(dim=(1, 2), keepdim=True)
-            for share in (0.01, 0.3, 1.0):
-                mixed = (1 - share) * nearest + share * other
-                assert bool(((x - mixed).square().sum(dim=(1, 2)) >= distance - 1e-12).all())
-        torch.testing.assert_close(nearest_on_simplex(nearest, 3.0), nearest)
 
 
 class TestSparsity:

@@ -15,7 +15,7 @@ from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.inputs import Spec
 from jetnae.models import MODELS, Model, NormalizedAutoencoder
-from jetnae.models.networks import sphere_points
+from jetnae.sampling import sphere_points
 from tests.conftest import SMALL_NETWORK
 
 SIDE, PIXEL_SUM = 16, 16.0

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
+from jetnae.models.chains import Chains, Density
 from jetnae.models.denoising import DenoisingAutoencoder, DenoisingConfig
 from jetnae.models.mahalanobis import MahalanobisAutoencoder, MahalanobisConfig
 from jetnae.models.model import Model
+from jetnae.models.mpdr import MpdrConfig, RecoveredAutoencoder, RecoveredScalar
 from jetnae.models.nae import NaeConfig, NormalizedAutoencoder
 from jetnae.models.pca import PcaConfig, PrincipalComponents
 from jetnae.models.sparse import SparseAutoencoder, SparseConfig
 from jetnae.models.vae import VaeConfig, VariationalAutoencoder
 from jetnae.models.wae import WaeConfig, WassersteinAutoencoder
+from jetnae.models.wnae import WassersteinNormalizedAutoencoder, WnaeConfig
 
 __all__ = [
     "MODELS",
     "Autoencoder",
     "AutoencoderConfig",
+    "Chains",
+    "Density",
     "Model",
     "NaeConfig",
     "NormalizedAutoencoder",
@@ -26,6 +31,9 @@ __all__ = [
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "ae": (Autoencoder, AutoencoderConfig),
     "nae": (NormalizedAutoencoder, NaeConfig),
+    "wnae": (WassersteinNormalizedAutoencoder, WnaeConfig),
+    "mpdr_r": (RecoveredAutoencoder, MpdrConfig),
+    "mpdr_s": (RecoveredScalar, MpdrConfig),
     "dae": (DenoisingAutoencoder, DenoisingConfig),
     "sparse": (SparseAutoencoder, SparseConfig),
     "vae": (VariationalAutoencoder, VaeConfig),

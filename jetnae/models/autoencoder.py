@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from jetnae.models.model import Logs, Model
+from jetnae.models.model import Model
 from jetnae.models.networks import NetworkConfig, make_networks
-
-__all__ = ["Autoencoder", "AutoencoderConfig", "Logs"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jetnae.models.autoencoder import AutoencoderConfig
 from jetnae.models.model import Logs, squared_error
 from jetnae.models.scaled import ScaledAutoencoder
 from jetnae.models.settings import check_settings
+from jetnae.sampling.simplex import nearest
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,4 @@ class DenoisingAutoencoder(ScaledAutoencoder):
         """Inputs (n, *shape) with noise, images of fixed pixel sum still of that sum."""
         noise = torch.randn(x.shape, generator=generator, device=x.device)
         x = x + self.config.noise * self.variance.sqrt() * noise
-        return x if self.pixel_sum is None else nearest_on_simplex(x, self.pixel_sum)
-
-
-def nearest_on_simplex(x: Tensor, total: float) -> Tensor:
-    """The nearest non-negative images (n, ...) with pixel sum `total`.
-
-    All pixels are lowered by one threshold per image and cut at zero (Held, Wolfe and Crowder, Math. Program. 6
-    (1974) 62); the threshold follows from the sorted pixels.
-    """
-    flat = x.flatten(1)
-    ordered = flat.sort(dim=1, descending=True).values
-    ranks = torch.arange(1, flat.shape[1] + 1, device=x.device)
-    thresholds = (ordered.cumsum(dim=1) - total) / ranks
-    n_kept = (ordered > thresholds).sum(dim=1, keepdim=True).clamp_min(1)
-    kept = (flat - thresholds.gather(1, n_kept - 1)).clamp_min(0)
-    return (kept * (total / kept.sum(dim=1, keepdim=True))).view_as(x)
+        return x if self.pixel_sum is None else nearest(self.pixel_sum)(x)

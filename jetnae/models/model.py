@@ -27,6 +27,7 @@ class Model(nn.Module, ABC):
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None) -> None:
         super().__init__()
+        self.shape = tuple(shape)
         self.n_values = math.prod(shape)
         self.pixel_sum = pixel_sum
 

@@ -2,71 +2,91 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jetnae.errors import InputError
-from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, Logs
+from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
 from jetnae.models.chains import Chains
-from jetnae.models.langevin import Langevin, replay_starts, run_chain, run_sphere_chain, to_simplex
-from jetnae.models.networks import NetworkConfig, sphere_points
+from jetnae.models.model import Logs
+from jetnae.models.negatives import FeatureSampler, ImageSampler, Sampler, Sampling
+from jetnae.models.networks import NetworkConfig
+from jetnae.sampling import Bounds, replay_starts, replay_store
+
+TEMPERATURE_RATE = 10.0
+"""How much faster than a weight the logarithm of the temperature learns."""
+MARGIN = 1.1
 
 
 @dataclass(frozen=True)
-class NaeConfig(AutoencoderConfig):
+class NaeConfig(Sampling, AutoencoderConfig):
     """Network, chains and objective of a normalized autoencoder.
 
-    Both chains run on the energy in units of `energy_scale`, the mean energy of the data before normalization
-    begins, so that their temperatures are in that unit and the settings carry over to other images.
-
-    latent : chain on the unit sphere of latent vectors.
-    visible : chain in the space of the inputs, lengths in units of the typical residual sqrt(D * energy_scale).
-    regularization : weight of the squared energy of the negative samples.
-    replay_size, replay_ratio : stored latent vectors, and the share of chains that start from them.
+    regularization : weight of the squared energy of the negative samples, in units of the energy scale; by default 0.1
+        for images, 0 for features, whose exact chains need none.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.28, max_gradient=5.0))
-    visible: Langevin = field(default_factory=lambda: Langevin(10, 0.0125, 5e-4, max_gradient=2.0))
-    regularization: float = 0.1
-    replay_size: int = 1000
-    replay_ratio: float = 0.95
+    regularization: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network.latent != "sphere":
             raise InputError("model: a normalized autoencoder with latent = 'flat', expected 'sphere'")
-        if not 0 <= self.replay_ratio <= 1 or not 1 <= self.replay_size <= 1_000_000 or self.regularization < 0:
-            raise InputError(
-                "model: expected replay_ratio in [0, 1], replay_size in [1, 1000000] and regularization >= 0, found "
-                f"{self.replay_ratio}, {self.replay_size} and {self.regularization}"
-            )
+        if self.regularization is not None and self.regularization < 0:
+            raise InputError(f"model: regularization = {self.regularization}, expected none or at least 0")
 
 
 class NormalizedAutoencoder(Autoencoder):
     """Normalized autoencoder, p(x) = exp(-E(x)/T) / Omega (arXiv:2105.05735, for jets arXiv:2206.14225).
 
-    Its loss gradient is that of the negative log-likelihood, E over data minus E over samples of the model, which
-    come from on-manifold initialization: a chain in the latent space, the decoder, a chain in the space of the inputs.
+    Its loss gradient is that of the negative log-likelihood, E over data minus E over samples of the model, divided by
+    T. By default the samples come from on-manifold initialization: latent vectors, the decoder, a chain in the space of
+    the inputs.
     """
 
     config: NaeConfig
     energy_scale: Tensor
+    bounds: Tensor
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: NaeConfig) -> None:
         super().__init__(shape, pixel_sum, config)
         self.register_buffer("energy_scale", torch.ones(()))
+        if self.of_features:
+            self.register_buffer("bounds", torch.zeros(2))
+            if config.features.temperature is None:
+                self.log_temperature = nn.Parameter(torch.zeros(()))
         # part of the training state, not of the weights: nothing that is shipped needs it
         self.replay: Tensor | None = None
 
+    @property
+    def of_features(self) -> bool:
+        """Whether the inputs are feature vectors, not images."""
+        return len(self.shape) == 1
+
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
-        """Fix the energy scale to the mean energy of the inputs and fill the replay buffer evenly."""
-        energy = torch.cat([self.energy(batch) for batch in torch.split(x, 1024)])
-        self.energy_scale.copy_(energy.mean().clamp_min(1e-12))
-        self.replay = sphere_points(self.config.replay_size, self.config.network.latent_dim, generator)
+        """Fix the energy scale to the mean energy of the inputs (n, *shape), and all that follows from it.
+
+        Feature vectors: their bounds, and where the temperature is learned, its first value T = 2 E / (D - d) by
+        equipartition over the D - d directions across a manifold of d dimensions. Others: the replay buffer.
+        """
+        energies = torch.cat([self.energy(batch) for batch in torch.split(x, 1024)])
+        self.energy_scale.fill_(energies.mean().clamp_min(1e-12))
+        if self.of_features:
+            low, high = self.config.features.bounds or (-MARGIN * float(x.abs().max()), MARGIN * float(x.abs().max()))
+            self.bounds.copy_(torch.tensor([low, high]))
+            if self.config.features.temperature is None:
+                n_across = max(self.n_values - self.config.network.latent_dim + 1, 1)
+                self.log_temperature.fill_(math.log(2 / n_across) / TEMPERATURE_RATE)
+        if self.config.start == "persistent":
+            self.replay = self.sampler().anywhere(self.config.replay_size, generator)
+        elif self._stores_latent_vectors:
+            self.replay = self.sampler().fresh(self.config.replay_size, generator)
 
     def training_state(self) -> dict[str, Tensor]:
         """The replay buffer, once there is one."""
@@ -76,27 +96,68 @@ class NormalizedAutoencoder(Autoencoder):
         """Take back the replay buffer."""
         self.replay = tensors.get("replay")
 
+    def temperature(self) -> Tensor:
+        """Temperature of the model's density, in the unit of the energy; of images that of their visible chain."""
+        if not self.of_features:
+            return self.energy_scale * self.config.visible.temperature
+        stated = self.config.features.temperature
+        if stated is not None:
+            return self.energy_scale * stated
+        return self.energy_scale * (TEMPERATURE_RATE * self.log_temperature).exp()
+
+    def sampler(self) -> Sampler:
+        """What draws negative samples from the present weights."""
+        config, scale = self.config, float(self.energy_scale)
+        latent_dim = config.network.latent_dim
+        if not self.of_features:
+            return ImageSampler(
+                self.energy, self.decoder, scale, self.shape, self.pixel_sum, latent_dim, settings=config
+            )
+        if not bool(self.bounds[0] < self.bounds[1]):
+            raise InputError("the bounds of the features are not set: call begin after pretraining")
+        bounds = Bounds(float(self.bounds[0]), float(self.bounds[1]))
+        temperature = float(self.temperature().detach())
+        return FeatureSampler(
+            self.energy, self.decoder, temperature, self.n_values, latent_dim, bounds, settings=config.features
+        )
+
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
-        """Energy of data minus energy of negative samples, in units of the energy scale, regularized."""
+        """Energy of data minus energy of negative samples drawn for them, regularized."""
+        return self.objective(x, self.draw(x, generator))
+
+    def objective(self, x: Tensor, negatives: Tensor) -> tuple[Tensor, Logs]:
+        """Energy of data minus energy of negative samples, regularized.
+
+        For features divided by the temperature, so that its gradient is that of the negative log-likelihood in the
+        weights and in the temperature; for images in units of the energy scale.
+        """
+        data, negative, scale = self.energy(x), self.energy(negatives), self.energy_scale
+        weight = self.config.regularization
+        if weight is None:
+            weight = 0.0 if self.of_features else 0.1
+        unit = self.temperature() if self.of_features else scale
+        loss = (data.mean() - negative.mean()) / unit + weight * (negative / scale).square().mean()
+        logs = {"energy_data": float(data.detach().mean()), "energy_negative": float(negative.detach().mean())}
+        return loss, logs | ({"temperature": float(unit.detach())} if self.of_features else {})
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Negative samples (n, *shape), as many as there are data `x`; their chains go on from the replay buffer."""
+        sampler, n = self.sampler(), len(x)
+        if self.config.start == "contrastive":
+            return sampler.visible(x, generator)
+        if self.config.start == "on_manifold" and not self._stores_latent_vectors:
+            return self.negative_samples(sampler.fresh(n, generator), generator)[0]
         if self.replay is None:
             raise InputError("the replay buffer is empty: call begin after pretraining")
-        starts, slots = replay_starts(
-            self.replay,
-            len(x),
-            self.config.replay_ratio,
-            sphere_points(len(x), self.config.network.latent_dim, generator),
-            generator,
-        )
-        negatives, ends = self.negative_samples(starts, generator)
-        self.replay[slots] = ends
-        scale = self.energy_scale
-        data, negative = self.energy(x) / scale, self.energy(negatives) / scale
-        loss = data.mean() - negative.mean() + self.config.regularization * negative.square().mean()
-        logs = {
-            "energy_data": float(data.detach().mean() * scale),
-            "energy_negative": float(negative.detach().mean() * scale),
-        }
-        return loss, logs
+        persistent = self.config.start == "persistent"
+        fresh = sampler.anywhere(n, generator) if persistent else sampler.fresh(n, generator)
+        starts, slots = replay_starts(self.replay, fresh, self.config.replay_ratio, generator)
+        if persistent:
+            negatives = ends = sampler.visible(starts, generator)
+        else:
+            negatives, ends = self.negative_samples(starts, generator)
+        self.replay = replay_store(self.replay, slots, ends)
+        return negatives
 
     def negative_samples(
         self, starts: Tensor, generator: torch.Generator, *, latent_rounds: int = 1
@@ -104,40 +165,33 @@ class NormalizedAutoencoder(Autoencoder):
         """Inputs (n, *shape) sampled from the model by on-manifold initialization, and their latent vectors.
 
         `starts` (n, latent_dim) on the sphere begin the latent chain; its ends are decoded and begin the visible
-        chain, which for images stays non-negative with the pixel sum of the data (arXiv:2105.05735).
-        `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
+        chain (arXiv:2105.05735). `latent_rounds` makes the latent chain longer, as the replay buffer does over a
+        training.
         """
-        ends = starts
-        for _ in range(latent_rounds):
-            ends = run_sphere_chain(self._latent_energy, ends, self.config.latent, generator)
-        with torch.no_grad():
-            decoded: Tensor = self.decoder(ends)
-        unit = (self.n_values * self.energy_scale).sqrt()
-        space = None if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
-        start = decoded / unit
-        samples = run_chain(
-            lambda x: self._scaled_energy(x * unit),
-            start if space is None else space(start),
-            self.config.visible,
-            generator,
-            project=space,
-        )
-        return samples * unit, ends
+        sampler = self.sampler()
+        ends = sampler.latent(starts, generator, length=latent_rounds)
+        return sampler.visible(self._decoded(ends), generator), ends
+
+    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
+        """`n` fresh chains, all of `length` times the usual number of steps."""
+        sampler = self.sampler()
+        if self.config.start == "on_manifold":
+            first = sampler.fresh(n, generator)
+            starts, ends = self._decoded(first), self._decoded(sampler.latent(first, generator, length=length))
+        else:
+            starts = ends = sampler.anywhere(n, generator)
+        samples = sampler.visible(ends, generator, length=length)
+        temperatures = sampler.temperatures
+        if self.config.start != "on_manifold":
+            temperatures = {"visible": temperatures["visible"]}
+        return Chains(starts, ends, samples, sampler.at_bounds(samples), temperatures)
+
+    @property
+    def _stores_latent_vectors(self) -> bool:
+        """Latent vectors of features are drawn anew by importance: no chain has to remember them."""
+        return self.config.start == "on_manifold" and not self.of_features
 
     @torch.no_grad()
-    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
-        """`n` chains from points spread evenly over the latent sphere, with `length` times the latent steps."""
-        starts = sphere_points(n, self.config.network.latent_dim, generator)
-        samples, ends = self.negative_samples(starts, generator, latent_rounds=length)
-        at_bounds = 0.0 if self.pixel_sum is None else float((samples == 0).float().mean())
-        scale = float(self.energy_scale)
-        temperatures = {name: getattr(self.config, name).temperature * scale for name in ("latent", "visible")}
-        return Chains(self.decoder(starts), self.decoder(ends), samples, at_bounds, temperatures)
-
-    def _scaled_energy(self, x: Tensor) -> Tensor:
-        return self.energy(x) / self.energy_scale
-
-    def _latent_energy(self, z: Tensor) -> Tensor:
-        """Energy of the decoded latent vector, H(z) = E(f_d(z)), in units of the energy scale."""
+    def _decoded(self, z: Tensor) -> Tensor:
         decoded: Tensor = self.decoder(z)
-        return self._scaled_energy(decoded)
+        return decoded

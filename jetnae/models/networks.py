@@ -28,6 +28,7 @@ class NetworkConfig:
 
     channels : of the three convolution layers; the second and third halve the image. Not used for features.
     hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
+    depth : residual blocks between layers of features, in place of the second one; densities need about 2.
     latent_dim : dimension of the latent space, on the sphere at least 2.
     output : softmax gives images that are non-negative and sum to the pixel sum of the data by construction;
         softplus non-negative ones; sigmoid pixels in [0, 1]; linear any. Features are always linear.
@@ -38,6 +39,7 @@ class NetworkConfig:
 
     channels: tuple[int, int, int] = (8, 16, 16)
     hidden: int = 128
+    depth: int = 0
     latent_dim: int = 3
     output: Output = "softmax"
     latent: Latent = "sphere"
@@ -48,6 +50,8 @@ class NetworkConfig:
             low = 2 if name == "latent_dim" and self.latent == "sphere" else 1
             if not all(low <= value <= 4096 for value in values):
                 raise InputError(f"model: {name} = {getattr(self, name)}, expected {low} to 4096")
+        if not 0 <= self.depth <= 64:
+            raise InputError(f"model: depth = {self.depth}, expected 0 to 64")
 
 
 class Encoder(nn.Module):
@@ -120,7 +124,7 @@ class DenseEncoder(nn.Module):
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
         self.flat = config.latent == "flat"
-        self.dense = _dense(n_features, config.hidden, config.latent_dim)
+        self.dense = _dense(n_features, config.latent_dim, config)
 
     def forward(self, x: Tensor) -> Tensor:
         z: Tensor = self.dense(x)
@@ -132,14 +136,30 @@ class DenseDecoder(nn.Module):
 
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.dense = _dense(config.latent_dim, config.hidden, n_features)
+        self.dense = _dense(config.latent_dim, n_features, config)
 
     def forward(self, z: Tensor) -> Tensor:
         features: Tensor = self.dense(z)
         return features
 
 
-def _dense(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
+class Residual(nn.Module):
+    """Values (n, width) plus what two layers make of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.layers(x)
+        return x + change
+
+
+def _dense(n_in: int, n_out: int, config: NetworkConfig) -> nn.Sequential:
+    hidden = config.hidden
+    if config.depth:
+        blocks = [Residual(hidden) for _ in range(config.depth)]
+        return nn.Sequential(nn.Linear(n_in, hidden), *blocks, nn.ReLU(), nn.Linear(hidden, n_out))
     return nn.Sequential(
         nn.Linear(n_in, hidden),
         nn.LeakyReLU(LEAK),
@@ -167,8 +187,3 @@ def make_networks(
 def to_sphere(z: Tensor) -> Tensor:
     """Scale vectors (n, d) to unit length."""
     return functional.normalize(z, dim=1)
-
-
-def sphere_points(n: int, dim: int, generator: torch.Generator) -> Tensor:
-    """`n` points spread evenly over the unit sphere in `dim` dimensions, on the generator's device."""
-    return to_sphere(torch.randn(n, dim, generator=generator, device=generator.device))

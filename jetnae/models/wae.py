@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from jetnae.models.autoencoder import AutoencoderConfig
-from jetnae.models.networks import NetworkConfig, sphere_points
+from jetnae.models.networks import NetworkConfig
 from jetnae.models.scaled import ScaledAutoencoder
 from jetnae.models.settings import check_settings
+from jetnae.sampling import sphere_points
 
 WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 

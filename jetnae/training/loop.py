@@ -14,7 +14,7 @@ from torch import nn
 
 from jetnae.checkpoint import Header, save_checkpoint
 from jetnae.errors import InputError
-from jetnae.models.autoencoder import Logs
+from jetnae.models.model import Logs
 from jetnae.training import trouble
 from jetnae.training.batches import Inputs, make_inputs
 from jetnae.training.config import FitConfig, RunConfig, write_run_config

@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from jetnae.distances import sliced_distance
 from jetnae.models import Model
 from jetnae.models.chains import Chains, Density
 from jetnae.training.batches import Inputs
-from jetnae.training.distance import sliced_wasserstein
 
 EQUILIBRATED = (0.85, 1.15)
 """Range of E-/E+ on fresh chains in which a training can be interpreted."""
@@ -100,7 +100,7 @@ def measure(
     *,
     step: int,
     chains: tuple[int, int] = (N_CHAINS, LENGTH),
-    distance: Distance = sliced_wasserstein,
+    distance: Distance = sliced_distance,
 ) -> tuple[Check, Chains | None]:
     """Measure a state; `chains` are their number, at most that of the data, and length.
 

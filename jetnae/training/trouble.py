@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from jetnae.errors import NotConvergedError
-from jetnae.models.autoencoder import Logs
 from jetnae.models.chains import Density
+from jetnae.models.model import Logs
 from jetnae.training.recovery import (
     MAX_RESTARTS,
     MAX_ROLLBACKS,
