@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jetnae.models.networks import sphere_points
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from jetnae.models import Autoencoder, NormalizedAutoencoder
 
 
-N_CHAINS, LATENT_ROUNDS = 1000, 10
+N_CHAINS = 1000
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,10 @@ def measure_energies(
 ) -> Energies:
     """Compare energies of held-out images (n, side, side) with those of up to `N_CHAINS` chains started at random.
 
-    The chains start evenly on the latent sphere, neither from data nor from the replay buffer, and their latent part
-    is `LATENT_ROUNDS` times as long as in training, so that the start is forgotten.
+    The chains start neither from data nor from the replay buffer.
     """
-    starts = sphere_points(min(N_CHAINS, len(images)), model.config.network.latent_dim, generator)
-    negatives, _ = model.negative_samples(starts, generator, latent_rounds=LATENT_ROUNDS)
-    data, negative = energies(model, images), energies(model, negatives)
+    chains = model.chains(min(N_CHAINS, len(images)), generator)
+    data, negative = energies(model, images), energies(model, chains.samples)
     return Energies(
         data=float(data.mean()),
         data_error=_error(data),

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, Logs
-from jetnae.models.langevin import Langevin, replay_starts, run_chain, run_sphere_chain, to_simplex
+from jetnae.models.chains import Chains
+from jetnae.models.langevin import (
+    Langevin,
+    Projection,
+    langevin_step,
+    replay_starts,
+    run_chain,
+    run_sphere_chain,
+    to_simplex,
+)
 from jetnae.models.networks import NetworkConfig, sphere_points
+
+FRESH_ROUNDS = 10
+"""Fresh latent chains are so many times as long as in a step of training, where they go on from the replay buffer."""
 
 
 @dataclass(frozen=True)
@@ -94,31 +106,51 @@ class NormalizedAutoencoder(Autoencoder):
         }
         return loss, logs
 
-    def negative_samples(
-        self, starts: Tensor, generator: torch.Generator, *, latent_rounds: int = 1
-    ) -> tuple[Tensor, Tensor]:
+    def negative_samples(self, starts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Inputs (n, *shape) sampled from the model by on-manifold initialization, and their latent vectors.
 
         `starts` (n, latent_dim) on the sphere begin the latent chain; its ends are decoded and begin the visible
         chain, which for images stays non-negative with the pixel sum of the data (arXiv:2105.05735).
-        `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
         """
-        ends = starts
-        for _ in range(latent_rounds):
-            ends = run_sphere_chain(self._latent_energy, ends, self.config.latent, generator)
-        with torch.no_grad():
-            decoded: Tensor = self.decoder(ends)
+        ends = run_sphere_chain(self._latent_energy, starts, self.config.latent, generator)
+        samples, _ = self._visible_chain(self._decode(ends), self.config.visible, generator)
+        return samples, ends
+
+    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
+        """`n` fresh chains from latent vectors spread evenly over the sphere, `length` times the usual steps long.
+
+        Usual are `FRESH_ROUNDS` times the latent steps of the configuration, and its visible steps.
+        """
+        latent, visible = self.config.latent, self.config.visible
+        starts = sphere_points(n, self.config.network.latent_dim, generator)
+        rule = replace(latent, n_steps=length * FRESH_ROUNDS * latent.n_steps)
+        ends = self._decode(run_sphere_chain(self._latent_energy, starts, rule, generator))
+        rule = replace(visible, n_steps=length * visible.n_steps)
+        samples, at_bounds = self._visible_chain(ends, rule, generator)
+        scale = float(self.energy_scale)
+        temperatures = {"latent": latent.temperature * scale, "visible": visible.temperature * scale}
+        return Chains(self._decode(starts), ends, samples, at_bounds, temperatures)
+
+    def _visible_chain(self, start: Tensor, rule: Langevin, generator: torch.Generator) -> tuple[Tensor, float]:
+        """Ends of chains from `start` (n, *shape), and the share of values that the last step left negative."""
         unit = (self.n_values * self.energy_scale).sqrt()
-        space = None if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
-        start = decoded / unit
-        samples = run_chain(
-            lambda x: self._scaled_energy(x * unit),
-            start if space is None else space(start),
-            self.config.visible,
-            generator,
-            project=space,
-        )
-        return samples * unit, ends
+        space: Projection = (lambda x: x) if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
+
+        def energy(x: Tensor) -> Tensor:
+            return self._scaled_energy(x * unit)
+
+        x = space(start / unit)
+        if not rule.n_steps:
+            return x * unit, 0.0
+        x = run_chain(energy, x, replace(rule, n_steps=rule.n_steps - 1), generator, project=space)
+        x = langevin_step(energy, x, rule, generator)
+        at_bounds = 0.0 if self.pixel_sum is None else float((x < 0).float().mean())
+        return space(x) * unit, at_bounds
+
+    @torch.no_grad()
+    def _decode(self, z: Tensor) -> Tensor:
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
     def _scaled_energy(self, x: Tensor) -> Tensor:
         return self.energy(x) / self.energy_scale
