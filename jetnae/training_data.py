@@ -93,7 +93,7 @@ def load_training_data(config: DataConfig, spec: Spec, seed: int) -> TrainingDat
     """
     inputs: list[npt.NDArray[np.float32]] = []
     layout = ""
-    for jets in _selected(config, spec):
+    for jets in selected_jets(config, spec):
         inputs.append(make_inputs(jets, spec))
         layout = jets.layout
     values = np.concatenate(inputs) if inputs else np.zeros((0, *spec.shape), dtype=np.float32)
@@ -120,8 +120,8 @@ def _check_finite(values: npt.NDArray[np.float32], spec: FeatureSpec) -> None:
         raise InputError(f"features: {names} not finite for some training jets: cut on them, or leave them out")
 
 
-def _selected(config: DataConfig, spec: Spec) -> Iterator[Jets]:
-    """Chunks of selected jets, until there are enough."""
+def selected_jets(config: DataConfig, spec: Spec) -> Iterator[Jets]:
+    """Chunks of jets that pass the selection of a training, until there are as many as it uses."""
     n_jets = 0
     options = ReadOptions(
         config.layout, config.collection, features=sources(spec, config.selection), selection=config.selection

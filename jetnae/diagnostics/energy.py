@@ -1,4 +1,4 @@
-"""What a model says about its own convergence, from background alone."""
+"""Energies of data and of negative samples."""
 
 from __future__ import annotations
 

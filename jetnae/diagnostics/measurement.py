@@ -1,0 +1,224 @@
+"""Measure how far a model with a density has converged, on held-out data and with fresh chains."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from jetnae.diagnostics.comparison import (
+    along,
+    distances,
+    draw_by_weight,
+    extent,
+    pca_energy,
+    principal_axes,
+    repeated_share,
+    shares,
+)
+from jetnae.diagnostics.latent import latent_occupancy
+from jetnae.diagnostics.result import Diagnosis, EnergyDistribution, Examples, Marginal, Measured
+from jetnae.errors import InputError
+from jetnae.models.chains import Chains
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor, nn
+
+    from jetnae.diagnostics.result import Values
+
+N_CHAINS, LENGTH = 2000, 4
+CHUNK = 1000
+"""Chains, and energies, that are computed at once: bounds memory."""
+MOST_DATA, FEWEST_DATA = 10_000, 4
+N_COMPONENTS, N_SHOWN, N_EXAMPLES, N_BINS = 10, 6, 8, 50
+DECADES = 1e-4
+
+
+@runtime_checkable
+class DensityModel(Protocol):
+    """A model with an energy and chains of its own."""
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energies (n,) of inputs (n, *shape)."""
+
+    def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
+        """Fresh chains, `length` times the usual number of steps."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights by name."""
+
+
+def require_density(model: nn.Module) -> DensityModel:
+    """The model, where it has chains to ask; raises `InputError` where it has none."""
+    if not isinstance(model, DensityModel):
+        raise InputError(
+            f"{type(model).__name__} has no density to draw samples from: only models that have, such as nae, converge "
+            "in the sense of this check"
+        )
+    return model
+
+
+def measure(
+    model: DensityModel,
+    held_out: Tensor,
+    training_mean: Tensor,
+    generator: torch.Generator,
+    weight: Tensor | None = None,
+    *,
+    n_chains: int = N_CHAINS,
+) -> Diagnosis:
+    """Measure the convergence of a model with a density, from background alone.
+
+    held_out : inputs (n, *shape) that were not trained on, at most the first `MOST_DATA` are used; with 2 `n_chains` of
+    them the floor of the distance is a few percent of the width of the data. training_mean : (*shape). weight : (n,)
+    of the events, all the same where not given; mean energies are weighted, distances are between inputs drawn by
+    weight. n_chains : of fresh chains, of each length.
+
+    Raises `InputError` for fewer than `FEWEST_DATA` inputs, and negative weights.
+    """
+    data = held_out[:MOST_DATA]
+    weights = _checked(data, weight)
+    once, longer = (_run(model, n_chains, generator, length) for length in (1, LENGTH))
+    samples = {
+        "data": data,
+        "latent_starts": once.starts,
+        "latent_ends": once.latent_ends,
+        "negative": once.samples,
+        "negative_long": longer.samples,
+    }
+    found = {name: energy_of(model, each) for name, each in samples.items()}
+    edges = _edges(found)
+    spread = {
+        name: EnergyDistribution(
+            _mean(each, weights if name == "data" else None),
+            len(each),
+            shares(each, edges, _shares_of(weights) if name == "data" else None),
+        )
+        for name, each in found.items()
+    }
+    means = {name: each.mean for name, each in spread.items()}
+    drawn = data[draw_by_weight(torch.arange(len(data), device=data.device), weights, len(data), generator)]
+    compared = {name: samples[name] for name in ("latent_ends", "negative", "negative_long")}
+    components, features = _axes(data, weights, once.samples)
+    encoder = getattr(model, "encoder", None)
+    is_image = data.dim() == 3
+    return Diagnosis(
+        model=type(model).__name__,
+        length=LENGTH,
+        edges=edges,
+        energies=spread,
+        ratio=_ratio(means["negative"], means["data"]),
+        ratio_long=_ratio(means["negative_long"], means["data"]),
+        stability=_ratio(means["negative_long"], means["negative"]),
+        reconstruction=_reconstruction(model, data, weights),
+        mean_image=_weighted((data - training_mean).flatten(1).square().mean(dim=1), weights),
+        pca=pca_energy(data, weights, N_COMPONENTS),
+        n_components=N_COMPONENTS,
+        at_bounds=once.at_bounds,
+        at_bounds_long=longer.at_bounds,
+        data_at_bounds=float((data == 0).double().mean()) if is_image else 0.0,
+        temperatures=dict(once.temperatures),
+        weight_norms={name: float(each.detach().square().mean().sqrt()) for name, each in model.named_parameters()},
+        extent=max(extent(data, weights, each.samples) for each in (once, longer)),
+        repeated=repeated_share(data[:n_chains], once.samples),
+        distances=distances(data, weights, compared, generator),
+        latent=None if encoder is None else latent_occupancy(encoder, drawn, once.samples),
+        components=components,
+        features=features,
+        examples=Examples(*(_rounded(each[:N_EXAMPLES]) for each in (drawn, once.samples))) if is_image else None,
+    )
+
+
+def _checked(data: Tensor, weight: Tensor | None) -> Tensor:
+    """Weights of the data; raises `InputError` for those that cannot be drawn by, and for too few data."""
+    if len(data) < FEWEST_DATA:
+        raise InputError(f"{len(data)} held-out inputs, expected at least {FEWEST_DATA}: hold out more, or give a file")
+    if weight is None:
+        return torch.ones(len(data), device=data.device)
+    weight = weight[: len(data)]
+    if weight.shape != (len(data),) or not bool((weight >= 0).all()) or not 0 < float(weight.sum()) < math.inf:
+        raise InputError("weights of held-out inputs: expected one for each, finite, none negative and not all zero")
+    return weight
+
+
+def _run(model: DensityModel, n: int, generator: torch.Generator, length: int) -> Chains:
+    """Fresh chains in parts that bound memory, as one."""
+    sizes = [min(CHUNK, n - first) for first in range(0, n, CHUNK)]
+    parts = [model.chains(size, generator, length=length) for size in sizes]
+    return Chains(
+        starts=torch.cat([each.starts for each in parts]),
+        latent_ends=torch.cat([each.latent_ends for each in parts]),
+        samples=torch.cat([each.samples for each in parts]),
+        at_bounds=sum(each.at_bounds * size for each, size in zip(parts, sizes, strict=True)) / n,
+        temperatures=parts[0].temperatures,
+    )
+
+
+@torch.no_grad()
+def energy_of(model: DensityModel, inputs: Tensor) -> Values:
+    """Energies (n,) of inputs, computed in parts."""
+    return torch.cat([model.energy(part) for part in torch.split(inputs, CHUNK)]).double().cpu().numpy()
+
+
+@torch.no_grad()
+def _reconstruction(model: DensityModel, data: Tensor, weight: Tensor) -> float | None:
+    """Mean squared reconstruction error per value, None where the model reconstructs nothing."""
+    reconstruct = getattr(model, "reconstruct", None)
+    if reconstruct is None:
+        return None
+    parts = [(part - reconstruct(part)).flatten(1).square().mean(dim=1) for part in torch.split(data, CHUNK)]
+    return _weighted(torch.cat(parts), weight)
+
+
+def _axes(data: Tensor, weight: Tensor, negative: Tensor) -> tuple[tuple[Marginal, ...], tuple[Marginal, ...]]:
+    """Shapes along the first principal components, and along each feature."""
+    _, _, axes = principal_axes(data, weight)
+    names = [f"Component {i + 1}" for i in range(min(N_SHOWN, axes.shape[1]))]
+    components = along(axes[:, : len(names)], names, data, weight, negative)
+    if data.dim() == 3:
+        return components, ()
+    names = [f"Feature {i + 1}" for i in range(data.shape[1])]
+    each = torch.eye(data.shape[1], dtype=torch.float64, device=data.device)
+    return components, along(each, names, data, weight, negative)
+
+
+def _edges(found: Mapping[str, Values]) -> Values:
+    """Bins that hold nearly all energies of data and negative samples, of equal ratio where none is negative."""
+    values = np.concatenate([found[name] for name in ("data", "latent_ends", "negative")])
+    finite = values[np.isfinite(values)]
+    low, high = np.quantile(finite, (0.001, 0.999)) if len(finite) else (0.0, 1.0)
+    if not low < high:
+        return np.linspace(low - 0.5, low + 0.5, N_BINS + 1)
+    return np.linspace(low, high, N_BINS + 1) if low < 0 else np.geomspace(max(low, DECADES * high), high, N_BINS + 1)
+
+
+def _shares_of(weight: Tensor) -> Values:
+    return np.asarray((weight.double() / weight.sum()).cpu().numpy())
+
+
+def _mean(values: Values, weight: Tensor | None) -> Measured:
+    """Weighted mean and its standard error."""
+    share = np.full(len(values), 1 / len(values)) if weight is None else _shares_of(weight)
+    mean = float((share * values).sum())
+    return Measured(mean, float((share**2 * (values - mean) ** 2).sum() ** 0.5))
+
+
+def _ratio(above: Measured, below: Measured) -> Measured:
+    if not below.value or not above.value:
+        return Measured(math.nan, math.nan)
+    ratio = above.value / below.value
+    return Measured(ratio, abs(ratio) * math.hypot(above.error / above.value, below.error / below.value))
+
+
+def _weighted(values: Tensor, weight: Tensor) -> float:
+    return float((values * weight).sum() / weight.sum())
+
+
+def _rounded(images: Tensor) -> Values:
+    """To four digits: enough to draw, and a quarter of the file."""
+    digits = np.asarray(images.double().cpu().numpy())
+    return np.array([float(f"{value:.4g}") for value in digits.flat]).reshape(digits.shape)
