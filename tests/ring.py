@@ -18,8 +18,8 @@ from jetnae.models.networks import LEAK, NetworkConfig
 RADIUS, WIDTH = 1.0, 0.1
 EXACT = NaeConfig(
     NetworkConfig(hidden=4, latent_dim=2),
-    latent=at_temperature(1.0, 0.05, 10),
-    visible=at_temperature(2.0, 0.02, 100),  # E has a mean of half its temperature, which is the energy scale
+    latent=at_temperature(1.0, 0.05, 1),
+    visible=at_temperature(2.0, 0.03, 60),  # E has a mean of half its temperature, which is the energy scale
 )
 
 

@@ -13,6 +13,7 @@ from jetnae.cli.options import LABEL, LOOK, TITLE, find_drawing, prepare_result,
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
     from jetnae.diagnostics import Diagnosis
+    from jetnae.diagnostics.result import Distances, Measured
     from jetnae.held_out import HeldOut
 
 CHECK_FAILED = 4
@@ -58,9 +59,9 @@ def diagnose(
     found = _complete(found, checkpoint, folder)
     verdict = judge(found)
     _print(found, checkpoint, jets)
-    print(f"{'verdict':>20}  {verdict.kind}")
+    print(f"{'verdict':>24}  {verdict.kind}")
     for reason in verdict.reasons:
-        print(f"{'':>20}  {reason}")
+        print(f"{'':>24}  {reason}")
     write_result(found, stem, drawing, force=force)
     if verdict.kind != "converged":
         raise typer.Exit(CHECK_FAILED)
@@ -87,33 +88,45 @@ def _complete(found: Diagnosis, checkpoint: Checkpoint, folder: Path) -> Diagnos
 
 
 def _print(found: Diagnosis, checkpoint: Checkpoint, jets: HeldOut) -> None:
-    distances, unit = found.distances, found.distances.floor.value or float("nan")
+    energies, ends, errors = found.energies, found.chains, found.reconstruction
+    longer = f"{energies.length}x steps"
     lines = {
         "model": f"{found.model}  ({checkpoint.header.sha256[:12]})",
-        "data": f"{found.energies['data'].n} {jets.source}",
-        **{
-            f"E {name.replace('_', ' ')}": f"{each.mean.value:.4g} ± {each.mean.error:.2g}"
-            for name, each in found.energies.items()
-        },
-        "reconstruction": f"{_number(found.reconstruction)}   mean image {found.mean_image:.4g}   "
-        f"PCA-{found.n_components} {_number(found.pca)}",
-        "E-/E+": f"{found.ratio.value:.3f} ± {found.ratio.error:.3f}   {found.length}x steps "
-        f"{found.ratio_long.value:.3f} ± {found.ratio_long.error:.3f}",
-        "floor": f"{unit:.4g} ± {distances.floor.error:.2g} between {distances.n} and {distances.n} jets, "
-        f"{unit / distances.data_width:.3f} of their width",
-        **{
-            f"distance {name.replace('_', ' ')}": f"{each.value:.4g} ± {each.error:.2g}, {each.value / unit:.2f} floors"
-            for name, each in distances.samples.items()
-        },
-        "clamped": f"{found.at_bounds:.3f}   {found.length}x steps {found.at_bounds_long:.3f}   "
-        f"zeros in data {found.data_at_bounds:.3f}",
-        "temperatures": ", ".join(f"{name} {value:.3g}" for name, value in found.temperatures.items()),
+        "data": f"{energies.samples['data'].n} {jets.source}",
+        **{f"E {_words(name)}": _with_error(each.mean) for name, each in energies.samples.items()},
+        "reconstruction": f"{_number(errors.model)}   mean image {errors.mean_image:.4g}   "
+        f"PCA-{errors.n_components} {_number(errors.pca)}",
+        "E-/E+": f"{_with_error(energies.ratio)}   {longer} {_with_error(energies.ratio_long)}",
+        **_distances(found.distances),
+        "clamped": f"{ends.at_bounds:.3f}   {longer} {ends.at_bounds_long:.3f}   "
+        f"zeros in data {ends.data_at_bounds:.3f}",
+        "temperatures": ", ".join(f"{name} {value:.3g}" for name, value in ends.temperatures.items()),
         "latent": _latent(found),
     }
     for name, value in lines.items():
-        print(f"{name:>20}  {value}")
+        print(f"{name:>24}  {value}")
     for note in jets.notes:
         print(f"warning: {note}")
+
+
+def _distances(found: Distances) -> dict[str, str]:
+    floor = found.floor.value or float("nan")
+    return {
+        "floor": f"{_with_error(found.floor)} between {found.n} and {found.n} jets, "
+        f"{floor / found.data_width:.3f} of their width",
+        **{
+            f"distance {_words(name)}": f"{_with_error(each)}, {each.value / floor:.2f} floors"
+            for name, each in found.samples.items()
+        },
+    }
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _with_error(measured: Measured) -> str:
+    return f"{measured.value:.4g} ± {measured.error:.2g}"
 
 
 def _latent(found: Diagnosis) -> str:

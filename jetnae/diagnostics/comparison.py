@@ -120,15 +120,15 @@ def shares(values: Values, edges: Values, weight: Values | None = None) -> Value
 def repeated_share(data: Tensor, negative: Tensor) -> float:
     """Share of the negative samples with another one closer than `CLOSE` of the median nearest distance in data."""
     n = min(len(data), len(negative))
-    usual = _nearest(data[:n]).median()
-    return float((_nearest(negative[:n]) < CLOSE * usual).double().mean())
+    usual, found = (_nearest(each[:n]) for each in (data, negative))
+    return float((found < CLOSE * usual.median()).double().mean())
 
 
 def _nearest(values: Tensor) -> Tensor:
     """Distance of each sample to the nearest other one; differences are taken directly, so that copies are at zero."""
     flat = values.flatten(1).double()
     between = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
-    nearest: Tensor = between.fill_diagonal_(float("inf")).min(dim=1).values
+    nearest: Tensor = between.fill_diagonal_(float("inf")).amin(dim=1)
     return nearest
 
 

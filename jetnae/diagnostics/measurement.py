@@ -19,7 +19,16 @@ from jetnae.diagnostics.comparison import (
     shares,
 )
 from jetnae.diagnostics.latent import latent_occupancy
-from jetnae.diagnostics.result import Diagnosis, EnergyDistribution, Examples, Marginal, Measured
+from jetnae.diagnostics.result import (
+    ChainEnds,
+    Diagnosis,
+    Energies,
+    EnergyDistribution,
+    Examples,
+    Marginal,
+    Measured,
+    Reconstruction,
+)
 from jetnae.errors import InputError
 from jetnae.models.chains import Chains
 
@@ -83,6 +92,30 @@ def measure(
     data = held_out[:MOST_DATA]
     weights = _checked(data, weight)
     once, longer = (_run(model, n_chains, generator, length) for length in (1, LENGTH))
+    drawn = data[draw_by_weight(torch.arange(len(data), device=data.device), weights, len(data), generator)]
+    compared = {"latent_ends": once.latent_ends, "negative": once.samples, "negative_long": longer.samples}
+    components, features = _axes(data, weights, once.samples)
+    encoder = getattr(model, "encoder", None)
+    return Diagnosis(
+        model=type(model).__name__,
+        energies=_energies(model, data, weights, once, longer),
+        reconstruction=Reconstruction(
+            model=_reconstruction(model, data, weights),
+            mean_image=_weighted((data - training_mean).flatten(1).square().mean(dim=1), weights),
+            pca=pca_energy(data, weights, N_COMPONENTS),
+            n_components=N_COMPONENTS,
+        ),
+        chains=_ends(data, weights, once, longer),
+        weight_norms={name: float(each.detach().square().mean().sqrt()) for name, each in model.named_parameters()},
+        distances=distances(data, weights, compared, generator),
+        latent=None if encoder is None else latent_occupancy(encoder, drawn, once.samples),
+        components=components,
+        features=features,
+        examples=_examples(drawn, once.samples) if data.dim() == 3 else None,
+    )
+
+
+def _energies(model: DensityModel, data: Tensor, weight: Tensor, once: Chains, longer: Chains) -> Energies:
     samples = {
         "data": data,
         "latent_starts": once.starts,
@@ -90,46 +123,27 @@ def measure(
         "negative": once.samples,
         "negative_long": longer.samples,
     }
-    found = {name: energy_of(model, each) for name, each in samples.items()}
-    edges = _edges(found)
-    spread = {
-        name: EnergyDistribution(
-            _mean(each, weights if name == "data" else None),
-            len(each),
-            shares(each, edges, _shares_of(weights) if name == "data" else None),
-        )
-        for name, each in found.items()
+    values = {name: energy_of(model, each) for name, each in samples.items()}
+    edges = _edges(values)
+    of_data = _shares_of(weight)
+    equal = {name: np.full(len(each), 1 / len(each)) for name, each in values.items()} | {"data": of_data}
+    found = {
+        name: EnergyDistribution(_mean(each, equal[name]), len(each), shares(each, edges, equal[name]))
+        for name, each in values.items()
     }
-    means = {name: each.mean for name, each in spread.items()}
-    drawn = data[draw_by_weight(torch.arange(len(data), device=data.device), weights, len(data), generator)]
-    compared = {name: samples[name] for name in ("latent_ends", "negative", "negative_long")}
-    components, features = _axes(data, weights, once.samples)
-    encoder = getattr(model, "encoder", None)
-    is_image = data.dim() == 3
-    return Diagnosis(
-        model=type(model).__name__,
-        length=LENGTH,
-        edges=edges,
-        energies=spread,
-        ratio=_ratio(means["negative"], means["data"]),
-        ratio_long=_ratio(means["negative_long"], means["data"]),
-        stability=_ratio(means["negative_long"], means["negative"]),
-        reconstruction=_reconstruction(model, data, weights),
-        mean_image=_weighted((data - training_mean).flatten(1).square().mean(dim=1), weights),
-        pca=pca_energy(data, weights, N_COMPONENTS),
-        n_components=N_COMPONENTS,
+    data_mean, mean, mean_long = (found[name].mean for name in ("data", "negative", "negative_long"))
+    ratios = (_ratio(mean, data_mean), _ratio(mean_long, data_mean), _ratio(mean_long, mean))
+    return Energies(LENGTH, edges, found, *ratios)
+
+
+def _ends(data: Tensor, weight: Tensor, once: Chains, longer: Chains) -> ChainEnds:
+    return ChainEnds(
         at_bounds=once.at_bounds,
         at_bounds_long=longer.at_bounds,
-        data_at_bounds=float((data == 0).double().mean()) if is_image else 0.0,
+        data_at_bounds=float((data == 0).double().mean()) if data.dim() == 3 else 0.0,
+        extent=max(extent(data, weight, each.samples) for each in (once, longer)),
+        repeated=repeated_share(data, once.samples),
         temperatures=dict(once.temperatures),
-        weight_norms={name: float(each.detach().square().mean().sqrt()) for name, each in model.named_parameters()},
-        extent=max(extent(data, weights, each.samples) for each in (once, longer)),
-        repeated=repeated_share(data[:n_chains], once.samples),
-        distances=distances(data, weights, compared, generator),
-        latent=None if encoder is None else latent_occupancy(encoder, drawn, once.samples),
-        components=components,
-        features=features,
-        examples=Examples(*(_rounded(each[:N_EXAMPLES]) for each in (drawn, once.samples))) if is_image else None,
     )
 
 
@@ -200,9 +214,10 @@ def _shares_of(weight: Tensor) -> Values:
     return np.asarray((weight.double() / weight.sum()).cpu().numpy())
 
 
-def _mean(values: Values, weight: Tensor | None) -> Measured:
-    """Weighted mean and its standard error."""
-    share = np.full(len(values), 1 / len(values)) if weight is None else _shares_of(weight)
+def _mean(values: Values, share: Values) -> Measured:
+    """Weighted mean and its standard error, NaN where one value is not finite."""
+    if not np.isfinite(values).all():
+        return Measured(math.nan, math.nan)
     mean = float((share * values).sum())
     return Measured(mean, float((share**2 * (values - mean) ** 2).sum() ** 0.5))
 
@@ -218,7 +233,11 @@ def _weighted(values: Tensor, weight: Tensor) -> float:
     return float((values * weight).sum() / weight.sum())
 
 
-def _rounded(images: Tensor) -> Values:
-    """To four digits: enough to draw, and a quarter of the file."""
-    digits = np.asarray(images.double().cpu().numpy())
-    return np.array([float(f"{value:.4g}") for value in digits.flat]).reshape(digits.shape)
+def _examples(data: Tensor, negative: Tensor) -> Examples:
+    """The first few of each, to four digits: enough to draw, and a quarter of the file."""
+
+    def rounded(images: Tensor) -> Values:
+        digits = np.asarray(images[:N_EXAMPLES].double().cpu().numpy())
+        return np.array([float(f"{value:.4g}") for value in digits.flat]).reshape(digits.shape)
+
+    return Examples(rounded(data), rounded(negative))

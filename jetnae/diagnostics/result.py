@@ -23,7 +23,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class EnergyDistribution:
-    """Energies of one sample: their mean, and shares (n_bins,) in the bins of the diagnosis.
+    """Energies of one sample: their mean, and shares (n_bins,) in bins that all samples share.
 
     What lies outside is counted in the first and the last bin; n : number of inputs.
     """
@@ -31,6 +31,56 @@ class EnergyDistribution:
     mean: Measured
     n: int
     shares: Values
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Energies of held-out data and of fresh chains, those of the usual length and others `length` times as long.
+
+    samples : by name, `data`, `latent_starts` and `latent_ends` (decoded), `negative` (ends of the chains) and
+    `negative_long`; their bins have `edges`. ratio, ratio_long : mean energy of the negative samples over that of the
+    data. stability : ratio_long over ratio, where the error of the data drops out.
+    """
+
+    length: int
+    edges: Values
+    samples: Mapping[str, EnergyDistribution]
+    ratio: Measured
+    ratio_long: Measured
+    stability: Measured
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Mean squared errors per value of reconstructions of held-out data.
+
+    model : None where the model reconstructs nothing. mean_image : of a constant, the mean of the training inputs.
+    pca : of `n_components` principal components, fitted to one half of the data and tested on the other; None where
+    they would be exact.
+    """
+
+    model: float | None
+    mean_image: float
+    pca: float | None
+    n_components: int
+
+
+@dataclass(frozen=True)
+class ChainEnds:
+    """How the chains ended.
+
+    at_bounds, at_bounds_long : share of values clamped in the last step; data_at_bounds : of data values that are
+    exactly zero. extent : root mean square distance of the samples from the mean of the data, over that of the data,
+    the larger of both lengths. repeated : share of the samples that have another one closer than a hundredth of what
+    is usual between data. temperatures : effective, of each chain, in the unit of the energy.
+    """
+
+    at_bounds: float
+    at_bounds_long: float
+    data_at_bounds: float
+    extent: float
+    repeated: float
+    temperatures: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -112,37 +162,16 @@ class History:
 class Diagnosis:
     """What a model with a density says about its own convergence, from held-out background and fresh chains.
 
-    model : name. energies : by name of the sample: `data`, `latent_starts` and `latent_ends` (decoded), `negative`
-    (ends of the chains) and `negative_long` (of chains `length` times as long); bins with `edges`. ratio, ratio_long :
-    mean energy of negative samples over that of data, for both lengths. stability : ratio_long over ratio, where the
-    error of the data drops out. reconstruction : mean squared reconstruction error per value of data, None where a
-    model reconstructs nothing; mean_image, pca : the same for a constant and for `n_components` principal components (fitted
-    to one half of the data, tested on the other; None where they would be exact). at_bounds, at_bounds_long : share of
-    values clamped in the last step; data_at_bounds : of data values that are exactly zero. temperatures : effective, of
-    each chain, in the unit of the energy. weight_norms : root mean square of each array of weights. extent : root mean
-    square distance of the long chains' samples from the mean of the data, over that of the data. repeated : share of
-    the negative samples that have another one closer than a hundredth of what is usual between data. components :
-    along the first principal components of the data; features : along each feature, none for images.
+    model : name. weight_norms : root mean square of each array of weights. latent : None where the model has no
+    encoder. components : along the first principal components of the data; features : along each feature, none for
+    images; examples : None for features. history : None where there is none beside the model.
     """
 
     model: str
-    length: int
-    edges: Values
-    energies: Mapping[str, EnergyDistribution]
-    ratio: Measured
-    ratio_long: Measured
-    stability: Measured
-    reconstruction: float | None
-    mean_image: float
-    pca: float | None
-    n_components: int
-    at_bounds: float
-    at_bounds_long: float
-    data_at_bounds: float
-    temperatures: Mapping[str, float]
+    energies: Energies
+    reconstruction: Reconstruction
+    chains: ChainEnds
     weight_norms: Mapping[str, float]
-    extent: float
-    repeated: float
     distances: Distances
     latent: Latent | None
     components: tuple[Marginal, ...]

@@ -54,70 +54,77 @@ def judge(found: Diagnosis) -> Verdict:
         reasons = tuple(rule(found))
         if reasons:
             return Verdict(kind, reasons)
-    low, high = RATIO
-    return Verdict(
-        "converged",
-        (
-            (
-                f"E-/E+ on fresh chains is {found.ratio.value:.3f} ± {found.ratio.error:.3f}, inside {low:g} to {high:g}, "
-                f"and {found.ratio_long.value:.3f} for chains {found.length} times as long."
-            ),
-            (
-                f"Negative samples are {_floors(found, 'negative'):.2f} floors from the data, the floor is "
-                f"{found.distances.floor.value / found.distances.data_width:.3f} of the width of the data "
-                f"({found.distances.n} inputs each, {found.distances.n_projections} directions)."
-            ),
-        ),
+    return Verdict("converged", tuple(_converged(found)))
+
+
+def _converged(found: Diagnosis) -> Iterator[str]:
+    (low, high), energies, distances = RATIO, found.energies, found.distances
+    ratio, longer = (f"{each.value:.3f} ± {each.error:.3f}" for each in (energies.ratio, energies.ratio_long))
+    yield (
+        f"E-/E+ on fresh chains is {ratio}, inside {low:g} to {high:g}, and {longer} for chains {energies.length} "
+        "times as long."
+    )
+    yield (
+        f"Negative samples are {_floors(found, 'negative'):.2f} floors from the data; the floor is "
+        f"{distances.floor.value / distances.data_width:.3f} of the width of the data ({distances.n} inputs each, "
+        f"{distances.n_projections} directions)."
     )
 
 
 def _diverged(found: Diagnosis) -> Iterator[str]:
     numbers = {
-        **{f"energy of {name}": each.mean.value for name, each in found.energies.items()},
+        **{f"energy of {name}": each.mean.value for name, each in found.energies.samples.items()},
         **{f"weights {name}": value for name, value in found.weight_norms.items()},
         **{f"distance of {name}": each.value for name, each in found.distances.samples.items()},
-        "reconstruction error": found.reconstruction or 0.0,
-        "energy ratio": found.ratio.value,
+        "reconstruction error": found.reconstruction.model or 0.0,
+        "energy ratio": found.energies.ratio.value,
     }
     odd = [name for name, value in numbers.items() if not math.isfinite(value)]
     if odd:
         yield f"Not finite: {', '.join(odd[:3])}{' and more' if len(odd) > 3 else ''}."
-    elif not found.extent <= FARTHEST:
-        yield f"Samples lie {found.extent:.3g} times as far from the mean as data: the chains run away."
+    elif not found.chains.extent <= FARTHEST:
+        yield f"Samples lie {found.chains.extent:.3g} times as far from the mean as data: the chains run away."
 
 
 def _collapsed(found: Diagnosis) -> Iterator[str]:
-    error = found.energies["data"].mean
-    if found.reconstruction is not None:
-        upper = found.reconstruction * (1 + 3 * error.error / error.value if error.value else 1.0)
-        if not upper < MOST_OF_MEAN_IMAGE * found.mean_image:
+    energy, error = found.energies.samples["data"].mean, found.reconstruction.model
+    mean_image = found.reconstruction.mean_image
+    if error is not None:
+        upper = error * (1 + 3 * energy.error / energy.value if energy.value else 1.0)
+        if not upper < MOST_OF_MEAN_IMAGE * mean_image:
             yield (
-                f"Reconstructions are hardly better than the mean image: error {found.reconstruction:.4g} against "
-                f"{found.mean_image:.4g}, collapsed to a constant or hardly trained."
+                f"Reconstructions are hardly better than the mean image: error {error:.4g} against {mean_image:.4g}, "
+                "collapsed to a constant or hardly trained."
             )
-    if found.repeated > MOST_REPEATED:
-        yield f"The chains end in few places: {100 * found.repeated:.0f} % of the samples repeat others."
+    if found.chains.repeated > MOST_REPEATED:
+        yield f"The chains end in few places: {100 * found.chains.repeated:.0f} % of the samples repeat others."
 
 
 def _not_equilibrated(found: Diagnosis) -> Iterator[str]:
     yield from _energies(found)
     yield from _distance(found)
-    for name, share in (("", found.at_bounds), (f" for chains {found.length} times as long", found.at_bounds_long)):
-        if not share <= found.data_at_bounds + MOST_CLAMPED:
+    for name, share in (
+        ("", found.chains.at_bounds),
+        (f" for chains {found.energies.length} times as long", found.chains.at_bounds_long),
+    ):
+        if not share <= found.chains.data_at_bounds + MOST_CLAMPED:
             yield f"{100 * share:.0f} % of the values are clamped in the last step{name}: the chains are at the bounds."
 
 
 def _energies(found: Diagnosis) -> Iterator[str]:
     low, high = RATIO
-    for name, ratio in (("fresh chains", found.ratio), (f"chains {found.length} times as long", found.ratio_long)):
+    for name, ratio in (
+        ("fresh chains", found.energies.ratio),
+        (f"chains {found.energies.length} times as long", found.energies.ratio_long),
+    ):
         if not low <= ratio.value <= high:
             yield f"E-/E+ on {name} is {ratio.value:.3f} ± {ratio.error:.3f}, outside {low:g} to {high:g}."
-    change = found.stability
+    change = found.energies.stability
     if not change.error <= STABLE:
         yield f"The error of E-/E+ is {change.error:.3f}, too large to see a change of {STABLE:g}: use more chains."
     if not abs(change.value - 1) <= STABLE + 2 * min(change.error, STABLE):
         factor = f"{change.value:.3f} ± {change.error:.3f}"
-        yield f"E-/E+ changes by a factor {factor} for chains {found.length} times as long."
+        yield f"E-/E+ changes by a factor {factor} for chains {found.energies.length} times as long."
 
 
 def _distance(found: Diagnosis) -> Iterator[str]:

@@ -33,22 +33,22 @@ def energies_figure(found: Diagnosis, *, look: Style = Style.PLAIN, title: str =
         figure = Figure(figsize=(COLUMN, 0.9 * COLUMN), layout="constrained")
         axes = figure.add_subplot()
         for i, (name, text) in enumerate(SAMPLES.items()):
-            sample = found.energies[name]
+            sample = found.energies.samples[name]
             axes.stairs(
                 sample.shares,
-                found.edges,
+                found.energies.edges,
                 fill=name == "data",
                 color=COLORS[i],
                 alpha=0.45 if name == "data" else 1.0,
                 linewidth=2.5,
                 linestyle=LINES[max(i - 1, 0)],
-                label=f"{text.format(found.length)}, mean {sample.mean.value:.3g}",
+                label=f"{text.format(found.energies.length)}, mean {sample.mean.value:.3g}",
             )
-        axes.set(xlabel="Energy E", ylabel="Fraction per bin", xlim=(found.edges[0], found.edges[-1]))
-        axes.set_xscale("log" if found.edges[0] > 0 else "linear")
-        shown = [float(found.energies[name].shares.max()) for name in ("data", "negative", "negative_long")]
+        axes.set(xlabel="Energy E", ylabel="Fraction per bin", xlim=(found.energies.edges[0], found.energies.edges[-1]))
+        axes.set_xscale("log" if found.energies.edges[0] > 0 else "linear")
+        shown = [float(found.energies.samples[name].shares.max()) for name in ("data", "negative", "negative_long")]
         axes.set_ylim(0, 1.8 * max(*shown, 1e-6))
-        ratio = f"$E_-/E_+$ = {found.ratio.value:.3f} ± {found.ratio.error:.3f}"
+        ratio = f"$E_-/E_+$ = {found.energies.ratio.value:.3f} ± {found.energies.ratio.error:.3f}"
         axes.legend(loc="upper left", title=f"{found.model}: {judge(found).kind}, {ratio}", alignment="left")
         annotate(axes, look=look, title=title, label=label)
     return figure
