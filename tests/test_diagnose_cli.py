@@ -6,9 +6,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
+import uproot
 
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, save_checkpoint
 from jetnae.diagnostics import Diagnosis
@@ -116,12 +118,18 @@ def test_what_cannot_be_diagnosed_says_why(
     assert "qcd.root changed since the training" in fails("diagnose", images, "--output", "new", cwd=tmp_path)
 
 
-def test_a_converged_model_of_features_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jetnae import held_out
+def write_ring(path: Path) -> Path:
+    """Jets whose mass and pt are a ring around 100 and 600 GeV."""
+    mass, pt = 50 * ring(4000).numpy().T + np.array([[100], [600]])
+    columns = {"pt": pt, "eta": np.zeros(4000), "phi": np.zeros(4000), "mass": mass, "label": np.zeros(4000, dtype=int)}
+    jets = ak.unflatten(ak.zip(columns), np.ones(4000, dtype=int))
+    with uproot.recreate(path) as file:
+        tree = file.mktree("events", {"Jet": ak.type(jets).content}, counter_name=lambda name: f"n{name}")
+        tree.extend({"Jet": jets})
+    return path
 
-    values = ring(4000).numpy()
-    spec = FeatureSpec(("mass", "girth"), center=(0.0, 0.0), scale=(1.0, 1.0))
-    config = {"data": asdict(DATA), "train": {"seed": 1}}
+
+def test_a_converged_model_of_features_ends_well(tmp_path: Path) -> None:
     header = Header(
         FORMAT_VERSION,
         "checkpoint",
@@ -130,21 +138,19 @@ def test_a_converged_model_of_features_ends_well(tmp_path: Path, monkeypatch: py
         asdict(EXACT),
         Validity((10.0, 5000.0), 3.0, 0.8),
         "jetnae",
-        features=spec,
-        training={"config": config},
+        features=FeatureSpec(("mass", "pt"), center=(100.0, 600.0), scale=(50.0, 50.0)),
+        training={"config": {"data": asdict(DATA), "train": {"seed": 1}}},
     )
     save_checkpoint(tmp_path / "ring" / "model.safetensors", exact_model(), header)
-    # jets whose features are exactly these: only the reading of the file is passed over
-    monkeypatch.setattr(held_out, "selected_jets", lambda config, spec: [values])
-    monkeypatch.setattr(held_out, "make_inputs", lambda jets, spec: jets)
-    (tmp_path / "ring.root").touch()
+    write_ring(tmp_path / "ring.root")
     result = jetnae("diagnose", "ring", "--data", "ring.root", "--n", 2000, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "verdict  converged\n" in result.stdout
     assert "inside 0.85 to 1.15" in result.stdout
     found = from_json(Diagnosis, json.loads((tmp_path / "ring" / "diagnosis.json").read_text()))
-    assert [each.name for each in found.features] == ["mass", "girth"]
+    assert [each.name for each in found.features] == ["mass", "pt"]
     assert (tmp_path / "ring" / "diagnosis.features.png").exists()
+    assert not (tmp_path / "ring" / "diagnosis.samples.png").exists()
 
 
 def test_figures_show_their_result(diagnosed: Path) -> None:

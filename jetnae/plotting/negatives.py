@@ -32,7 +32,7 @@ def samples_figure(found: Diagnosis, *, look: Style = Style.PLAIN, title: str = 
     high = max(float(np.nanmax(images)) for images in rows.values())
     low, n = high / DYNAMIC_RANGE, len(found.examples.data)
     with style(look):
-        figure = Figure(figsize=(PAGE, 2.1 * PAGE / n + 1.2), layout="constrained")
+        figure = Figure(figsize=(PAGE, 1.75 * PAGE / n + 1.0), layout="constrained")
         grid = figure.subplots(2, n, squeeze=False)
         for axes, (name, images) in zip(grid, rows.items(), strict=True):
             for each, image in zip(axes, images, strict=False):
@@ -48,7 +48,7 @@ def samples_figure(found: Diagnosis, *, look: Style = Style.PLAIN, title: str = 
 
 def components_figure(found: Diagnosis, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Data and negative samples along the first principal components of the data, with what tells them apart."""
-    names = [f"{each.name} ({100 * each.variance_share:.0f} % of the variance)" for each in found.components]
+    names = [f"{each.name} ({100 * each.variance_share:.2g} % of the variance)" for each in found.components]
     return _marginals(found.components, names, look=look, title=title, label=label)
 
 
