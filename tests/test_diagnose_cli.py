@@ -18,7 +18,6 @@ from jetnae.diagnostics.history import read_history
 from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.plotting.negatives import components_figure, features_figure, samples_figure, sphere_figure
-from jetnae.plotting.results import FIGURES, draw_result
 from jetnae.plotting.training import energies_figure, history_figure
 from jetnae.results import from_json
 from jetnae.train import RunConfig, TrainConfig, train
@@ -82,13 +81,6 @@ def test_the_same_command_gives_the_same_result(diagnosed: Path, monkeypatch: py
     arguments = ("--n", 20, "--no-figures", "--output", "again")
     assert jetnae("diagnose", "images/model.safetensors", *arguments, cwd=folder).returncode == 4
     assert (folder / "again.json").read_bytes() == diagnosed.read_bytes()
-
-
-def test_figures_are_drawn_again_from_the_result(diagnosed: Path, tmp_path: Path) -> None:
-    result = jetnae("plot", diagnosed, "--output", tmp_path / "figure", "--title", "Simulation", cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
-    first = diagnosed.with_name("diagnosis.components.png").read_bytes()
-    assert (tmp_path / "figure.components.png").read_bytes() == first
 
 
 def test_other_jets_may_be_given(runs: Path, tmp_path: Path) -> None:
@@ -177,13 +169,16 @@ def test_figures_show_their_result(diagnosed: Path) -> None:
     assert features_figure(found) is None
 
 
-def test_the_kind_is_known_to_the_figures(diagnosed: Path, tmp_path: Path) -> None:
+def test_figures_are_drawn_again_from_what_a_result_holds(diagnosed: Path, tmp_path: Path) -> None:
     content = json.loads(diagnosed.read_text())
-    assert FIGURES["diagnosis"][0] is Diagnosis
     content["history"] = content["examples"] = content["latent"] = None
-    assert {path.name for path in draw_result(content, tmp_path / "a")} == {
-        f"{stem}.{kind}" for stem in ("a", "a.components") for kind in ("pdf", "png")
-    }
+    (tmp_path / "diagnosis.json").write_text(json.dumps(content))
+    result = jetnae("plot", "diagnosis.json", "--title", "Simulation", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    stems = ("diagnosis", "diagnosis.components")
+    assert result.stdout.split() == [f"{stem}.{kind}" for stem in stems for kind in ("pdf", "png")]
+    for stem in stems:
+        assert (tmp_path / f"{stem}.png").read_bytes() == diagnosed.with_name(f"{stem}.png").read_bytes()
 
 
 def test_a_history_is_averaged_over_neighboring_steps(tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ class Copying(NormalizedAutoencoder):
         return Chains(samples, samples, samples, 0.0, {})
 
 
-@pytest.mark.parametrize("n_copied", [5, 500])
+@pytest.mark.parametrize("n_copied", [5, 250])
 def test_chains_that_copy_data_have_collapsed(n_copied: int) -> None:
     model = exact_model(kind=Copying)
     assert isinstance(model, Copying)
     model.stored = ring(n_copied, seed=7)
-    found = diagnose(model, ring(4000), n_chains=2000)
+    found = diagnose(model, ring(2000), n_chains=1000)
     assert judge(found).kind == "collapsed"
     assert says(judge(found), "repeat others")
 
@@ -132,7 +132,7 @@ def test_chains_near_a_few_data_are_far_from_all_of_them() -> None:
     model = exact_model(kind=Near)
     assert isinstance(model, Near)
     model.stored = ring(5, seed=7)
-    found = verdict(model, ring(4000), 2000)
+    found = verdict(model, ring(2000), 1000)
     assert found.kind == "not equilibrated"
     assert says(found, "floors from the data")
 
@@ -170,7 +170,7 @@ def test_an_autoencoder_of_everything_is_no_density_either() -> None:
 
 
 def test_chains_that_only_run_downhill_are_not_equilibrated() -> None:
-    found = verdict(exact_model(at_rest()), ring(4000), 2000)
+    found = verdict(exact_model(at_rest()), ring(800))
     assert found.kind == "not equilibrated"
     assert says(found, "E-/E+ on fresh chains is 0.000")
 

@@ -140,4 +140,5 @@ def extent(data: Tensor, weight: Tensor, samples: Tensor) -> float:
 
 
 def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    return torch.tensordot(weight.to(values.dtype) / weight.sum(), values, dims=1)
+    mean: Tensor = torch.tensordot(weight.to(values.dtype) / weight.sum(), values, dims=1)
+    return mean
