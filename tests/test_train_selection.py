@@ -13,7 +13,6 @@ import uproot
 from safetensors.torch import load_file
 
 from jetnae.checkpoint import load_checkpoint
-from jetnae.distances import sliced_distance
 from jetnae.training import RunConfig, TrainConfig, train, train_on
 from jetnae.training.selection import Check, preference
 from jetnae.training_data import DataConfig, TrainingData
@@ -104,12 +103,3 @@ def test_no_label_reaches_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len({header.sha256 for header in headers}) == 1
     assert history(tmp_path / "as_is") == history(tmp_path / "permuted") == history(tmp_path / "removed")
     assert len({str(header.training["selected"]) for header in headers}) == 1
-
-
-def test_the_distance_is_that_of_a_shift_and_zero_for_the_same_sample() -> None:
-    """A shift of d values by s moves a projection by s |sum of the direction|, on average about s sqrt(2 d / pi)."""
-    generator = torch.Generator().manual_seed(1)
-    a = torch.randn(500, 6, generator=generator)
-    assert sliced_distance(a, a[torch.randperm(500, generator=generator)], generator) == pytest.approx(0, abs=1e-5)
-    expected = 2.0 * (2 * 6 / np.pi) ** 0.5
-    assert sliced_distance(a, a + 2.0, generator, n_projections=20_000) == pytest.approx(expected, rel=0.1)

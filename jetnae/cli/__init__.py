@@ -14,6 +14,7 @@ from rich.text import Text
 from jetnae.cli import (
     bumphunt,
     convert,
+    diagnose,
     inspect,
     models,
     plot,
@@ -40,6 +41,7 @@ app.command("score")(score.score)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("train")(train.train)
+app.command("diagnose")(diagnose.diagnose)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
 app.command("roc")(roc.roc)

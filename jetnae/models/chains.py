@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,13 @@ class Chains:
 
 @runtime_checkable
 class Density(Protocol):
-    """A model that samples can be drawn from."""
+    """A model with an energy that samples can be drawn from."""
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energies (n,) of inputs (n, *shape)."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights by name."""
 
     def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
         """`n` fresh chains of `length` times the usual number of steps."""

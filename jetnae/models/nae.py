@@ -20,6 +20,8 @@ from jetnae.sampling import Bounds, replay_starts, replay_store
 TEMPERATURE_RATE = 10.0
 """How much faster than a weight the logarithm of the temperature learns."""
 MARGIN = 1.1
+ROUNDS = 10
+"""Latent steps of a fresh chain, in those of one step of training."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,16 @@ class NormalizedAutoencoder(Autoencoder):
         return sampler.visible(self._decoded(ends), generator), ends
 
     def chains(self, n: int, generator: torch.Generator, *, length: int = 1) -> Chains:
-        """`n` fresh chains, all of `length` times the usual number of steps."""
+        """`n` fresh chains, all of `length` times the usual number of steps.
+
+        Latent chains that go on from a replay buffer in training start anew here, and are `ROUNDS` times as long, so
+        that their start is forgotten.
+        """
         sampler = self.sampler()
         if self.config.start == "on_manifold":
             first = sampler.fresh(n, generator)
-            starts, ends = self._decoded(first), self._decoded(sampler.latent(first, generator, length=length))
+            rounds = length * (ROUNDS if self._stores_latent_vectors else 1)
+            starts, ends = self._decoded(first), self._decoded(sampler.latent(first, generator, length=rounds))
         else:
             starts = ends = sampler.anywhere(n, generator)
         samples = sampler.visible(ends, generator, length=length)

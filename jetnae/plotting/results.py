@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from jetnae.bumphunt.hunt import Hunt
 from jetnae.bumphunt.signal import SignalFit
 from jetnae.bumphunt.validation import Bias, Coverage, Injection
+from jetnae.diagnostics.result import Diagnosis
 from jetnae.errors import InputError
 from jetnae.plotting import Style, figure_paths, save_figure
 from jetnae.plotting.bumphunt import hunt_figure, toys_figure, windows_figure
 from jetnae.plotting.bumphunt_checks import bias_figure, coverage_figure, injection_figure, signal_figure
+from jetnae.plotting.negatives import components_figure, features_figure, samples_figure, sphere_figure
 from jetnae.plotting.roc import roc_figure, sic_figure
 from jetnae.plotting.sculpting import divergence_figure, efficiency_figure, spectra_figure
+from jetnae.plotting.training import energies_figure, history_figure
 from jetnae.plotting.working_points import thresholds_figure
 from jetnae.results import from_json
 from jetnae.roc.result import Roc
@@ -38,6 +41,17 @@ FIGURES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "coverage": (Coverage, {"": coverage_figure}),
     "injection": (Injection, {"": injection_figure}),
     "bias": (Bias, {"": bias_figure}),
+    "diagnosis": (
+        Diagnosis,
+        {
+            "": energies_figure,
+            "history": history_figure,
+            "samples": samples_figure,
+            "features": features_figure,
+            "components": components_figure,
+            "sphere": sphere_figure,
+        },
+    ),
     "signal_fit": (SignalFit, {"": signal_figure}),
 }
 """Kind of result: its class, and by suffix its figures, each `figure(result, *, look, title, label)`.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from jetnae.errors import InputError
+from jetnae.errors import InputError, NotConvergedError
 from jetnae.sampling.langevin import (
     Energy,
     Langevin,
@@ -104,12 +104,12 @@ def resample(
 
     From evenly spread candidates this draws from exp(-E/T) exactly as m grows, without any chain: affordable in few
     dimensions (latent spheres), where it finds all modes with their right weights. Raises `InputError` for a
-    temperature that is not positive or energies that are not finite.
+    temperature that is not positive, `NotConvergedError` for energies that are not finite.
     """
     if temperature <= 0:
         raise InputError(f"resample: temperature = {temperature}, expected a positive one")
     weights = torch.softmax(-energy(candidates).double() / temperature, dim=0)
     if not bool(torch.isfinite(weights).all()):
-        raise InputError("resample: the energies are not finite")
+        raise NotConvergedError("resample: the energies are not finite, the model diverged")
     index = torch.multinomial(weights, n, replacement=True, generator=generator)
     return Resampled(candidates[index], float(1 / weights.square().sum()))

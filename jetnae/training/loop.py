@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from jetnae.checkpoint import Header, save_checkpoint
-from jetnae.errors import InputError
+from jetnae.errors import InputError, NotConvergedError
 from jetnae.models.model import Logs
 from jetnae.training import trouble
 from jetnae.training.batches import Inputs, make_inputs
@@ -155,7 +155,10 @@ def _step(setup: Setup, state: State) -> tuple[Logs, str | None]:
     pretraining = state.step < settings.pretrain_steps
     rate = settings.pretrain_learning_rate if pretraining else settings.learning_rate
     x = setup.training.draw(group.share(settings.batch_size), state.generator)
-    loss, logs = (model.pretrain_loss if pretraining else model.loss)(x, state.generator)
+    try:
+        loss, logs = (model.pretrain_loss if pretraining else model.loss)(x, state.generator)
+    except NotConvergedError as error:  # the weights are the same in all processes, and so is this
+        return {}, str(error)
     found = group.average({"loss": float(loss.detach()), **logs})
     finite = {key: value for key, value in found.items() if math.isfinite(value)}
     if len(finite) < len(found):

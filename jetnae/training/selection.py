@@ -28,9 +28,9 @@ from jetnae.training.batches import Inputs
 
 EQUILIBRATED = (0.85, 1.15)
 """Range of E-/E+ on fresh chains in which a training can be interpreted."""
-N_HELD_OUT, N_CHAINS, LENGTH = 2000, 256, 5
+N_HELD_OUT, N_CHAINS, LENGTH = 2000, 500, 1
 """Held-out inputs, chains, and their length in units of the usual, of a check."""
-FINAL_CHAINS, FINAL_LENGTH = 1000, 10
+FINAL_CHAINS, FINAL_LENGTH = 1000, 1
 """The same for the numbers that a header quotes."""
 
 Distance = Callable[[Tensor, Tensor, torch.Generator], float]
