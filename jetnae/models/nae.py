@@ -86,7 +86,8 @@ class NormalizedAutoencoder(Autoencoder):
         negatives, ends = self.negative_samples(starts, generator)
         self.replay[slots] = ends
         scale = self.energy_scale
-        data, negative = self.energy(x) / scale, self.energy(negatives) / scale
+        # in one pass: a spectral norm follows its weights once per update
+        data, negative = (self.energy(torch.cat([x, negatives])) / scale).split([len(x), len(negatives)])
         loss = data.mean() - negative.mean() + self.config.regularization * negative.square().mean()
         logs = {
             "energy_data": float(data.detach().mean() * scale),
@@ -103,27 +104,21 @@ class NormalizedAutoencoder(Autoencoder):
         chain, which for images stays non-negative with the pixel sum of the data (arXiv:2105.05735).
         `latent_rounds` repeats the latent chain, as the replay buffer does over a training.
         """
-        ends = starts
+        ends, fixed = starts, self.frozen()
         for _ in range(latent_rounds):
-            ends = run_sphere_chain(self._latent_energy, ends, self.config.latent, generator)
+            ends = run_sphere_chain(
+                lambda z: fixed.energy(fixed.decoder(z)) / self.energy_scale, ends, self.config.latent, generator
+            )
         with torch.no_grad():
-            decoded: Tensor = self.decoder(ends)
+            decoded = fixed.decoder(ends)
         unit = (self.n_values * self.energy_scale).sqrt()
         space = None if self.pixel_sum is None else to_simplex(self.pixel_sum / float(unit))
         start = decoded / unit
         samples = run_chain(
-            lambda x: self._scaled_energy(x * unit),
+            lambda x: fixed.energy(x * unit) / self.energy_scale,
             start if space is None else space(start),
             self.config.visible,
             generator,
             project=space,
         )
         return samples * unit, ends
-
-    def _scaled_energy(self, x: Tensor) -> Tensor:
-        return self.energy(x) / self.energy_scale
-
-    def _latent_energy(self, z: Tensor) -> Tensor:
-        """Energy of the decoded latent vector, H(z) = E(f_d(z)), in units of the energy scale."""
-        decoded: Tensor = self.decoder(z)
-        return self._scaled_energy(decoded)
