@@ -1,204 +1,223 @@
-"""Layers for chains on a processor: fixed weights, gradients with respect to the input only, 16 images to a vector.
+"""Convolutions for chains on a processor: fixed weights, gradients with respect to the input only.
 
-Batches stand as (n / 16, side, side, channels, 16), so that the last axis fills a vector whatever the channels are.
+Sixteen images go through all layers together, as (images / 16, side, side, channels, 16), so that the last axis fills a
+vector whatever the channels are, and what a layer leaves is still in the cache when the next one takes it. Only the
+signs and the places of maxima are kept for the way back.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-import numba
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from jetnae.compiled import compiled
-from jetnae.models.tiles import LANES, make_tile
+from jetnae.models import passes
+from jetnae.models.tiles import LANES
 
-BLOCK = 8
-"""Output channels of one tile; layers with another number take them one by one."""
-_wide, _wide_last = make_tile(BLOCK, 2), make_tile(BLOCK, 1)
-_narrow, _narrow_last = make_tile(1, 4), make_tile(1, 1)
+Values = npt.NDArray[np.float32]
+Note = npt.NDArray[Any]
+"""What the way back needs to know of the way forth."""
 
 
-@dataclass(frozen=True)
+class Layer(Protocol):
+    """A layer on batches (m, rows, columns, channels, 16); results are written into the given memory."""
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Rows, columns and channels after this layer."""
+
+    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+        """Output and what the way back needs."""
+
+    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+        """From the gradient with respect to the output to that with respect to the input."""
+
+
 class Convolution:
     """A convolution of 3 x 3 pixels with zeros around the image, and a PReLU after it unless the slope is None.
 
-    weight (n_out, n_in, 3, 3) and bias (n_out,), detached, float32, in the memory of the processor.
+    weight : (n_out, n_in, 3, 3); bias : (n_out,); both in single precision.
     """
 
-    weight: Tensor
-    bias: Tensor
-    slope: float | None
+    def __init__(self, weight: Tensor, bias: Tensor, slope: float | None) -> None:
+        self.n_out, self.n_in = weight.shape[:2]
+        self.active, self.slope = int(slope is not None), np.float32(1 if slope is None else slope)
+        self.weights, self.bias = _packed(weight), bias.detach().numpy().copy()
+        self.back_weights = _packed(weight.transpose(0, 1).flip(2, 3))
+        self.no_bias = np.zeros(self.n_in, np.float32)
+        self.nothing = np.zeros(0, np.int16)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        y: Tensor = _Convolve.apply(x, self.weight, self.bias, self.slope)  # type: ignore[no-untyped-call]
-        return y
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """As many pixels, `n_out` channels."""
+        return (*shape[:2], self.n_out)
+
+    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+        """The convolved images, and one bit per value: whether it is positive."""
+        y = _view(memory, (*x.shape[:3], self.n_out))
+        positive = np.empty(y.shape[:4] if self.active else 0, np.int16)
+        arrays = (_flat(x), self.nothing, self.bias, _flat(y), positive.reshape(-1))
+        _convolve(arrays, self.weights, self.slope, ((*x.shape[:4], self.n_out), (0, self.active)), threads)
+        return y, positive
+
+    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+        """The gradient passes the derivative of the PReLU, then the mirrored weights."""
+        result = _view(memory, (*gradient.shape[:3], self.n_in))
+        arrays = (_flat(gradient), note.reshape(-1), self.no_bias, _flat(result), self.nothing)
+        task = ((*gradient.shape[:4], self.n_in), (self.active, 0))
+        _convolve(arrays, self.back_weights, self.slope, task, threads)
+        return result
 
 
-@dataclass(frozen=True)
 class MaxPool:
     """The largest of every 2 x 2 pixels, the first of equal ones, and a PReLU after it."""
 
-    slope: float
+    def __init__(self, slope: float) -> None:
+        self.slope = np.float32(slope)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        y: Tensor = _Pool.apply(x, self.slope)  # type: ignore[no-untyped-call]
-        return y
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Half as many pixels each way."""
+        return shape[0] // 2, shape[1] // 2, shape[2]
+
+    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+        """The largest values, and which of the four they are, plus 4 where they are not positive."""
+        y = _view(memory, (len(x), *self.shape(x.shape[1:4])))
+        chosen = np.empty(y.shape, np.int8)
+        passes.pool(_pixels(x), _pixels(y), _pixels(chosen), self.slope, threads)
+        return y, chosen
+
+    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+        """The gradient goes where the largest value came from."""
+        m, rows, columns, channels, _ = gradient.shape
+        result = _view(memory, (m, 2 * rows, 2 * columns, channels))
+        passes.unpool(_pixels(gradient), _pixels(result), _pixels(note), self.slope, threads)
+        return result
 
 
-@dataclass(frozen=True)
 class Upsample:
     """Twice as many pixels each way, by bilinear interpolation, and a PReLU after it."""
 
-    slope: float
+    def __init__(self, slope: float) -> None:
+        self.slope = np.float32(slope)
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Twice as many pixels each way."""
+        return 2 * shape[0], 2 * shape[1], shape[2]
+
+    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+        """The interpolated images, and which values are positive."""
+        y = _view(memory, (len(x), *self.shape(x.shape[1:4])))
+        positive = np.empty(y.shape, np.int8)
+        passes.upsample(_pixels(x), _pixels(y), _pixels(positive), self.slope, threads)
+        return y, positive
+
+    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+        """Each pixel collects from the up to 16 that it went into."""
+        m, rows, columns, channels, _ = gradient.shape
+        result = _view(memory, (m, rows // 2, columns // 2, channels))
+        passes.collect(_pixels(gradient), _pixels(result), _pixels(note), self.slope, threads)
+        return result
+
+
+class Stack:
+    """Layers one after the other, from images of one channel (n, side, side) to images of one channel.
+
+    Its memory is taken once and serves every call: one stack must not run in two threads at a time.
+    """
+
+    def __init__(self, layers: Sequence[Layer], side: int) -> None:
+        self.layers = tuple(layers)
+        shapes = [(side, side, 1)]
+        for layer in self.layers:
+            shapes.append(layer.shape(shapes[-1]))
+        self.side_in, self.side = side, shapes[-1][0]
+        self.size = LANES * max(int(np.prod(shape)) for shape in shapes)
+        self.memory = np.empty((2, 0), np.float32)
 
     def __call__(self, x: Tensor) -> Tensor:
-        images = x.flatten(3).permute(0, 3, 1, 2)
-        large = functional.interpolate(images, scale_factor=2, mode="bilinear")
-        return functional.leaky_relu(large, self.slope).permute(0, 2, 3, 1).unflatten(3, (x.shape[3], LANES))
-
-
-def to_lanes(x: Tensor) -> Tensor:
-    """Images of one channel (n, side, side) as (ceil(n / 16), side, side, 1, 16), filled up with empty ones."""
-    missing = -len(x) % LANES
-    if missing:
-        x = torch.cat([x, x.new_zeros(missing, *x.shape[1:])])
-    return x.unflatten(0, (-1, LANES)).permute(0, 2, 3, 1).unsqueeze(3).contiguous()
-
-
-def from_lanes(x: Tensor, n: int) -> Tensor:
-    """The first `n` images (n, side, side) of the only channel."""
-    return x.squeeze(3).permute(0, 3, 1, 2).flatten(0, 1)[:n].contiguous()
-
-
-class _Convolve(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float | None) -> Tensor:
-        y, positive = _convolve(x, weight, bias, slope=slope)
-        ctx.weight, ctx.slope, ctx.positive = weight, slope, positive
+        y: Tensor = _Run.apply(x, self)  # type: ignore[no-untyped-call]
         return y
+
+    def forth(self, x: Values, threads: int) -> tuple[Values, list[list[Note]]]:
+        """Images after all layers, and for each group of images what the way back needs."""
+        result = np.empty((len(x), self.side, self.side), np.float32)
+        notes = []
+        for first, last in self._groups(len(x), threads):
+            values, notes_here = _to_lanes(x[first:last]), []
+            for turn, layer in enumerate(self.layers):
+                values, note = layer.forth(values, self.memory[turn % 2], threads)
+                notes_here.append(note)
+            result[first:last] = _from_lanes(values, last - first)
+            notes.append(notes_here)
+        return result, notes
+
+    def back(self, gradient: Values, notes: list[list[Note]], threads: int) -> Values:
+        """Gradient with respect to the input."""
+        result = np.empty((len(gradient), self.side_in, self.side_in), np.float32)
+        for (first, last), notes_here in zip(self._groups(len(gradient), threads), notes, strict=True):
+            values = _to_lanes(gradient[first:last])
+            for turn, (layer, note) in enumerate(zip(self.layers[::-1], notes_here[::-1], strict=True)):
+                values = layer.back(values, note, self.memory[turn % 2], threads)
+            result[first:last] = _from_lanes(values, last - first)
+        return result
+
+    def _groups(self, n: int, threads: int) -> list[tuple[int, int]]:
+        """First and last + 1 of the images that go together: one vector of images for each thread."""
+        if self.memory.shape[1] < threads * self.size:
+            self.memory = np.empty((2, threads * self.size), np.float32)
+        step = threads * LANES
+        return [(first, min(first + step, n)) for first in range(0, n, step)]
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stack: Stack) -> Tensor:
+        # not asked for again on the way back, where autograd's own threads may answer
+        ctx.stack, ctx.threads = stack, torch.get_num_threads()
+        y, ctx.notes = stack.forth(x.detach().numpy(), ctx.threads)
+        return torch.from_numpy(y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weight = ctx.weight.transpose(0, 1).flip(2, 3)
-        zero = weight.new_zeros(len(weight))
-        gate = None if ctx.slope is None else (ctx.positive, ctx.slope)
-        return _convolve(gradients[0].contiguous(), weight, zero, gate=gate)[0], None, None, None
+        return torch.from_numpy(ctx.stack.back(gradients[0].numpy(), ctx.notes, ctx.threads)), None
 
 
-class _Pool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
-        n, rows, columns = x.shape[:3]
-        y = x.new_empty(n, rows // 2, columns // 2, *x.shape[3:])
-        chosen = torch.empty(y.shape, dtype=torch.int8)
-        _pool(_flat(x), _flat(y), _flat(chosen), np.float32(slope), torch.get_num_threads())
-        ctx.chosen, ctx.slope, ctx.shape = chosen, slope, x.shape
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient = gradients[0].contiguous()
-        result = gradient.new_empty(ctx.shape)
-        _unpool(_flat(gradient), _flat(result), _flat(ctx.chosen), np.float32(ctx.slope), torch.get_num_threads())
-        return result, None
+def _convolve(arrays: tuple[Note, ...], weights: Values, slope: np.float32, task: Any, threads: int) -> None:
+    run = passes.convolve_singly if weights.shape[1] == task[0][3] * 9 else passes.convolve_blocks
+    run(*arrays, weights, slope, task, threads)
 
 
-def _convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, *, slope: float | None = None, gate: tuple[Tensor, float] | None = None
-) -> tuple[Tensor, Tensor]:
-    """Convolve, with a PReLU after it or the derivative of one before it; the signs of the outputs where asked for."""
-    n, rows, columns, n_in, _ = x.shape
-    n_out = len(weight)
-    y = x.new_empty(n, rows, columns, n_out, LANES)
-    positive = torch.empty((n, rows, columns, n_out) if slope is not None else (0,), dtype=torch.int16)
-    block = BLOCK if n_out % BLOCK == 0 else 1
-    packed = weight.reshape(n_out // block, block, n_in, 9).permute(0, 2, 3, 1).reshape(n_out // block, -1)
-    gates, factor = gate if gate is not None else (positive, 1.0 if slope is None else slope)
-    arrays = [value.detach().reshape(-1).numpy() for value in (x, gates, bias, y, positive)]
-    shape = (n, rows, columns, n_in, n_out)
-    flags = (int(gate is not None), int(slope is not None))
-    run = _convolve_blocks if block == BLOCK else _convolve_singly
-    run(*arrays, packed.contiguous().numpy(), np.float32(factor), (shape, flags), torch.get_num_threads())
-    return y, positive
+def _packed(weight: Tensor) -> Values:
+    """Weights (n_out, n_in, 3, 3) in the order a tile takes them: (n_out / block, n_in * 9 * block)."""
+    n_out, n_in = weight.shape[:2]
+    block = passes.BLOCK if n_out % passes.BLOCK == 0 else 1
+    ordered = weight.detach().reshape(n_out // block, block, n_in, 9).permute(0, 2, 3, 1)
+    return np.ascontiguousarray(ordered.reshape(n_out // block, -1).numpy())
 
 
-def _flat(x: Tensor) -> Any:
-    """The values of every pixel in one row: (n, rows, columns, values)."""
-    return x.detach().flatten(3).numpy()
+def _to_lanes(x: Values) -> Values:
+    """Images (n, rows, columns) as (ceil(n / 16), rows, columns, 1, 16), filled up with empty ones."""
+    filled = np.zeros((-(-len(x) // LANES) * LANES, *x.shape[1:]), np.float32)
+    filled[: len(x)] = x
+    return np.ascontiguousarray(filled.reshape(-1, LANES, *x.shape[1:]).transpose(0, 2, 3, 1))[:, :, :, None]
 
 
-@compiled(parallel=True, nogil=True, boundscheck=False)
-def _convolve_blocks(x, gate, bias, y, positive, weights, slope, task, threads):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, PLR0913, PLR0917
-    (n, rows, columns, n_in, n_out), (gated, activated) = task
-    for thread in numba.prange(threads):
-        for line in range(thread * n * rows // threads, (thread + 1) * n * rows // threads):
-            row = line % rows
-            first, last = int(row == 0), 3 - int(row == rows - 1)
-            for block in range(n_out // 8):
-                w, b, shift = weights[block], bias[8 * block :], 8 * block
-                for column in range(0, columns - 1, 2):
-                    at = line * columns + column
-                    place = (at * n_in, at * n_out + shift, column, columns, n_in, n_out, first, last, gated, activated)
-                    _wide(x, gate, w, b, y, positive, slope, place)
-                if columns % 2:
-                    column, at = columns - 1, line * columns + columns - 1
-                    place = (at * n_in, at * n_out + shift, column, columns, n_in, n_out, first, last, gated, activated)
-                    _wide_last(x, gate, w, b, y, positive, slope, place)
+def _from_lanes(x: Values, n: int) -> Values:
+    """The first `n` images (n, rows, columns) of the only channel."""
+    return x[:, :, :, 0].transpose(0, 3, 1, 2).reshape(-1, *x.shape[1:3])[:n]
 
 
-@compiled(parallel=True, nogil=True, boundscheck=False)
-def _convolve_singly(x, gate, bias, y, positive, weights, slope, task, threads):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001, PLR0913, PLR0917
-    (n, rows, columns, n_in, n_out), (gated, activated) = task
-    for thread in numba.prange(threads):
-        for line in range(thread * n * rows // threads, (thread + 1) * n * rows // threads):
-            row = line % rows
-            first, last = int(row == 0), 3 - int(row == rows - 1)
-            for block in range(n_out):
-                w, b = weights[block], bias[block:]
-                for column in range(0, columns - 3, 4):
-                    at = line * columns + column
-                    place = (at * n_in, at * n_out + block, column, columns, n_in, n_out, first, last, gated, activated)
-                    _narrow(x, gate, w, b, y, positive, slope, place)
-                for column in range(columns // 4 * 4, columns):
-                    at = line * columns + column
-                    place = (at * n_in, at * n_out + block, column, columns, n_in, n_out, first, last, gated, activated)
-                    _narrow_last(x, gate, w, b, y, positive, slope, place)
+def _view(memory: Values, shape: tuple[int, ...]) -> Values:
+    size = int(np.prod(shape)) * LANES
+    return memory[:size].reshape(*shape, LANES)
 
 
-@compiled(parallel=True, nogil=True)
-def _pool(x, y, chosen, slope, threads):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001
-    n, rows, columns, values = y.shape
-    for thread in numba.prange(threads):
-        for line in range(thread * n * rows // threads, (thread + 1) * n * rows // threads):
-            image, row = line // rows, line % rows
-            for column in range(columns):
-                a, b = x[image, 2 * row, 2 * column], x[image, 2 * row, 2 * column + 1]
-                c, d = x[image, 2 * row + 1, 2 * column], x[image, 2 * row + 1, 2 * column + 1]
-                out, where = y[image, row, column], chosen[image, row, column]
-                for i in range(values):
-                    upper, lower = max(a[i], b[i]), max(c[i], d[i])
-                    best = max(upper, lower)
-                    place = (0 if a[i] >= b[i] else 1) if upper >= lower else (2 if c[i] >= d[i] else 3)
-                    out[i] = best if best > 0 else best * slope
-                    where[i] = place if best > 0 else place + 4
+def _flat(x: Note) -> Note:
+    return x.reshape(-1)
 
 
-@compiled(parallel=True, nogil=True)
-def _unpool(gradient, result, chosen, slope, threads):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: ANN001
-    n, rows, columns, values = gradient.shape
-    zero = np.float32(0)
-    for thread in numba.prange(threads):
-        for line in range(thread * n * rows // threads, (thread + 1) * n * rows // threads):
-            image, row = line // rows, line % rows
-            for column in range(columns):
-                given, where = gradient[image, row, column], chosen[image, row, column]
-                for place in range(4):
-                    out = result[image, 2 * row + place // 2, 2 * column + place % 2]
-                    for i in range(values):
-                        value = given[i] if where[i] < 4 else given[i] * slope
-                        out[i] = value if where[i] % 4 == place else zero
+def _pixels(x: Note) -> Note:
+    """All values of a pixel in one row: (m, rows, columns, values)."""
+    return x.reshape(*x.shape[:3], -1)

@@ -202,7 +202,9 @@ def frozen(network: nn.Module) -> Apply:
     """
     weights = {name: value.detach() for name, value in (*network.named_parameters(), *network.named_buffers())}
     quick = getattr(network, "fixed", None)
-    if quick is not None and all(value.device.type == "cpu" and value.dtype == torch.float32 for value in weights.values()):
+    if quick is not None and all(
+        value.device.type == "cpu" and value.dtype == torch.float32 for value in weights.values()
+    ):
         return quick()  # type: ignore[no-any-return]
     return lambda x: torch.func.functional_call(network, weights, (x,))  # type: ignore[no-any-return]
 

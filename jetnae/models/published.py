@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ class Layer(nn.Module):
     orientation that the spectral norm of a decoder's convolution is taken in.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, spectral: bool, active: bool = True, transposed: bool = False) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], *, spectral: bool, active: bool = True, transposed: bool = False
+    ) -> None:
         super().__init__()
         weight = torch.empty(shape)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
@@ -49,12 +51,15 @@ class Layer(nn.Module):
         return x if self.slope is None else functional.prelu(x, self.slope)
 
     @torch.no_grad()
+    def in_lanes(self) -> lanes.Layer:
+        """This convolution with its weights as they are now, for chains."""
+        return lanes.Convolution(self.kernel(), self.bias, None if self.slope is None else float(self.slope))
+
+    @torch.no_grad()
     def fixed(self) -> Apply:
-        """This layer with its weights as they are now, for chains."""
+        """This dense layer with its weights as they are now, for chains."""
         kernel, bias = self.kernel().clone(), self.bias.clone()
-        slope = None if self.slope is None else float(self.slope.detach())
-        if kernel.dim() == 4:
-            return lanes.Convolution(kernel, bias, slope)
+        slope = None if self.slope is None else float(self.slope)
         if slope is None:
             return lambda x: functional.linear(x, kernel, bias)
         return lambda x: functional.leaky_relu(functional.linear(x, kernel, bias), slope)
@@ -66,8 +71,8 @@ class Pool(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(nn.MaxPool2d(2), nn.PReLU(init=SLOPE))
 
-    def fixed(self) -> Apply:
-        """For chains."""
+    def in_lanes(self) -> lanes.Layer:
+        """With its slope as it is now, for chains."""
         return lanes.MaxPool(_slope(self))
 
 
@@ -77,8 +82,8 @@ class Upsample(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(nn.Upsample(scale_factor=2, mode="bilinear"), nn.PReLU(init=SLOPE))
 
-    def fixed(self) -> Apply:
-        """For chains."""
+    def in_lanes(self) -> lanes.Layer:
+        """With its slope as it is now, for chains."""
         return lanes.Upsample(_slope(self))
 
 
@@ -92,6 +97,7 @@ class PublishedEncoder(nn.Module):
     def __init__(self, side: int, sizes: tuple[int, int, int], *, spectral: bool) -> None:
         super().__init__()
         width, hidden, latent_dim = sizes
+        self.side = side
         pairs = [(width, 1), (width, width), (width, width), (width, width), (1, width)]
         layers: list[nn.Module] = [Layer((*pair, 3, 3), spectral=spectral) for pair in pairs]
         self.convolutions = nn.Sequential(*layers[:2], Pool(), *layers[2:])
@@ -106,13 +112,9 @@ class PublishedEncoder(nn.Module):
 
     def fixed(self) -> Apply:
         """This network with its weights as they are now, for chains: gradients reach the input only."""
-        convolutions, dense = _fixed(self.convolutions), _fixed(self.dense)
-
-        def encode(x: Tensor) -> Tensor:
-            features = lanes.from_lanes(_apply(convolutions, lanes.to_lanes(x)), len(x))
-            return functional.normalize(_apply(dense, features.flatten(1)), dim=1)
-
-        return encode
+        convolutions = lanes.Stack([layer.in_lanes() for layer in self.convolutions], self.side)
+        first, last = (layer.fixed() for layer in self.dense)
+        return lambda x: functional.normalize(last(first(convolutions(x).flatten(1))), dim=1)
 
 
 class PublishedDecoder(nn.Module):
@@ -137,26 +139,12 @@ class PublishedDecoder(nn.Module):
 
     def fixed(self) -> Apply:
         """This network with its weights as they are now, for chains: gradients reach the input only."""
-        convolutions, dense = _fixed(self.convolutions), _fixed(self.dense)
-
-        def decode(z: Tensor) -> Tensor:
-            image = _apply(dense, z).unflatten(1, (self.half, self.half))
-            return self.finish(lanes.from_lanes(_apply(convolutions, lanes.to_lanes(image)), len(z)))
-
-        return decode
+        convolutions = lanes.Stack([layer.in_lanes() for layer in self.convolutions], self.half)
+        first, last = (layer.fixed() for layer in self.dense)
+        return lambda z: self.finish(convolutions(last(first(z)).unflatten(1, (self.half, self.half))))
 
 
 def _slope(layers: nn.Sequential) -> float:
     """The slope of the PReLU that ends a sequence."""
     slope: Tensor = layers[-1].weight  # type: ignore[assignment]
     return float(slope.detach())
-
-
-def _fixed(layers: nn.Sequential) -> list[Apply]:
-    return [layer.fixed() for layer in layers]  # type: ignore[operator]
-
-
-def _apply(layers: Sequence[Apply], x: Tensor) -> Tensor:
-    for layer in layers:
-        x = layer(x)
-    return x

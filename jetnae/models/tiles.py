@@ -36,7 +36,7 @@ def make_tile(channels: int, pixels: int) -> Any:
     outputs pass a PReLU and their signs are noted in `positive`.
     """
 
-    def tile(
+    def tile(  # noqa: PLR0913, PLR0917  as the compiled code calls it
         typing: Any, x: Any, gate: Any, weights: Any, bias: Any, y: Any, positive: Any, slope: Any, place: Any
     ) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -71,7 +71,13 @@ class _Tile:
     """Writes the code of one tile."""
 
     def __init__(
-        self, builder: ir.IRBuilder, channels: int, pixels: int, pointers: list[ir.Value], place: _Place, slope: ir.Value
+        self,
+        builder: ir.IRBuilder,
+        channels: int,
+        pixels: int,
+        pointers: list[ir.Value],
+        place: _Place,
+        slope: ir.Value,
     ) -> None:
         self.builder, self.place, self.pixels, self.channels = builder, place, pixels, channels
         self.x, self.gate, self.weights, self.bias, self.y, self.positive = pointers
@@ -98,13 +104,14 @@ class _Tile:
     def _sum(self, gated: bool) -> None:
         builder, place = self.builder, self.place
         rows = builder.mul(place.width, place.n_in)
-        with cgutils.for_range_slice(builder, _constant(0), place.n_in, _constant(1)) as (channel, _):
-            with cgutils.for_range_slice(builder, place.first, place.last, _constant(1)) as (row, _):
-                start = builder.add(place.x, builder.mul(builder.sub(row, _constant(1)), rows))
-                start = builder.add(start, channel)
-                inputs = [self._input(start, offset, gated) for offset in range(-1, self.pixels + 1)]
-                taps = builder.add(builder.mul(channel, _constant(3)), row)
-                self._multiply(inputs, builder.mul(taps, _constant(3 * self.channels)))
+        channels = cgutils.for_range_slice(builder, _constant(0), place.n_in, _constant(1))
+        inside = cgutils.for_range_slice(builder, place.first, place.last, _constant(1))
+        with channels as (channel, _), inside as (row, _):
+            start = builder.add(place.x, builder.mul(builder.sub(row, _constant(1)), rows))
+            start = builder.add(start, channel)
+            inputs = [self._input(start, offset, gated) for offset in range(-1, self.pixels + 1)]
+            taps = builder.add(builder.mul(channel, _constant(3)), row)
+            self._multiply(inputs, builder.mul(taps, _constant(3 * self.channels)))
 
     def _multiply(self, inputs: list[ir.Value], weights: ir.Value) -> None:
         """Add one row of one input channel to all sums."""
