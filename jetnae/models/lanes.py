@@ -7,8 +7,9 @@ signs and the places of maxima are kept for the way back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from jetnae.models import passes
 from jetnae.models.tiles import LANES
 
 Values = npt.NDArray[np.float32]
+T = TypeVar("T")
 Note = npt.NDArray[Any]
 """What the way back needs to know of the way forth."""
 
@@ -29,10 +31,10 @@ class Layer(Protocol):
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Rows, columns and channels after this layer."""
 
-    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+    def forth(self, x: Values, memory: Values) -> tuple[Values, Note]:
         """Output and what the way back needs."""
 
-    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+    def back(self, gradient: Values, note: Note, memory: Values) -> Values:
         """From the gradient with respect to the output to that with respect to the input."""
 
 
@@ -54,20 +56,20 @@ class Convolution:
         """As many pixels, `n_out` channels."""
         return (*shape[:2], self.n_out)
 
-    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+    def forth(self, x: Values, memory: Values) -> tuple[Values, Note]:
         """The convolved images, and one bit per value: whether it is positive."""
         y = _view(memory, (*x.shape[:3], self.n_out))
         positive = np.empty(y.shape[:4] if self.active else 0, np.int16)
         arrays = (_flat(x), self.nothing, self.bias, _flat(y), positive.reshape(-1))
-        _convolve(arrays, self.weights, self.slope, ((*x.shape[:4], self.n_out), (0, self.active)), threads)
+        _convolve(arrays, self.weights, self.slope, ((*x.shape[:4], self.n_out), (0, self.active)))
         return y, positive
 
-    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+    def back(self, gradient: Values, note: Note, memory: Values) -> Values:
         """The gradient passes the derivative of the PReLU, then the mirrored weights."""
         result = _view(memory, (*gradient.shape[:3], self.n_in))
         arrays = (_flat(gradient), note.reshape(-1), self.no_bias, _flat(result), self.nothing)
         task = ((*gradient.shape[:4], self.n_in), (self.active, 0))
-        _convolve(arrays, self.back_weights, self.slope, task, threads)
+        _convolve(arrays, self.back_weights, self.slope, task)
         return result
 
 
@@ -81,18 +83,18 @@ class MaxPool:
         """Half as many pixels each way."""
         return shape[0] // 2, shape[1] // 2, shape[2]
 
-    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+    def forth(self, x: Values, memory: Values) -> tuple[Values, Note]:
         """The largest values, and which of the four they are, plus 4 where they are not positive."""
         y = _view(memory, (len(x), *self.shape(x.shape[1:4])))
         chosen = np.empty(y.shape, np.int8)
-        passes.pool(_pixels(x), _pixels(y), _pixels(chosen), self.slope, threads)
+        passes.pool(_pixels(x), _pixels(y), _pixels(chosen), self.slope)
         return y, chosen
 
-    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+    def back(self, gradient: Values, note: Note, memory: Values) -> Values:
         """The gradient goes where the largest value came from."""
         m, rows, columns, channels, _ = gradient.shape
         result = _view(memory, (m, 2 * rows, 2 * columns, channels))
-        passes.unpool(_pixels(gradient), _pixels(result), _pixels(note), self.slope, threads)
+        passes.unpool(_pixels(gradient), _pixels(result), _pixels(note), self.slope)
         return result
 
 
@@ -106,18 +108,18 @@ class Upsample:
         """Twice as many pixels each way."""
         return 2 * shape[0], 2 * shape[1], shape[2]
 
-    def forth(self, x: Values, memory: Values, threads: int) -> tuple[Values, Note]:
+    def forth(self, x: Values, memory: Values) -> tuple[Values, Note]:
         """The interpolated images, and which values are positive."""
         y = _view(memory, (len(x), *self.shape(x.shape[1:4])))
         positive = np.empty(y.shape, np.int8)
-        passes.upsample(_pixels(x), _pixels(y), _pixels(positive), self.slope, threads)
+        passes.upsample(_pixels(x), _pixels(y), _pixels(positive), self.slope)
         return y, positive
 
-    def back(self, gradient: Values, note: Note, memory: Values, threads: int) -> Values:
+    def back(self, gradient: Values, note: Note, memory: Values) -> Values:
         """Each pixel collects from the up to 16 that it went into."""
         m, rows, columns, channels, _ = gradient.shape
         result = _view(memory, (m, rows // 2, columns // 2, channels))
-        passes.collect(_pixels(gradient), _pixels(result), _pixels(note), self.slope, threads)
+        passes.collect(_pixels(gradient), _pixels(result), _pixels(note), self.slope)
         return result
 
 
@@ -133,60 +135,73 @@ class Stack:
         for layer in self.layers:
             shapes.append(layer.shape(shapes[-1]))
         self.side_in, self.side = side, shapes[-1][0]
-        self.size = LANES * max(int(np.prod(shape)) for shape in shapes)
-        self.memory = np.empty((2, 0), np.float32)
+        self.threads = torch.get_num_threads()
+        size = LANES * max(int(np.prod(shape)) for shape in shapes)
+        self.memory = np.empty((self.threads, 2, size), np.float32)
 
     def __call__(self, x: Tensor) -> Tensor:
         y: Tensor = _Run.apply(x, self)  # type: ignore[no-untyped-call]
         return y
 
-    def forth(self, x: Values, threads: int) -> tuple[Values, list[list[Note]]]:
-        """Images after all layers, and for each group of images what the way back needs."""
+    def forth(self, x: Values) -> tuple[Values, list[list[Note]]]:
+        """Images after all layers, and for each group of 16 images what the way back needs."""
         result = np.empty((len(x), self.side, self.side), np.float32)
-        notes = []
-        for first, last in self._groups(len(x), threads):
-            values, notes_here = _to_lanes(x[first:last]), []
+
+        def run(memory: Values, first: int) -> list[Note]:
+            values, notes = _to_lanes(x[first : first + LANES]), []
             for turn, layer in enumerate(self.layers):
-                values, note = layer.forth(values, self.memory[turn % 2], threads)
-                notes_here.append(note)
-            result[first:last] = _from_lanes(values, last - first)
-            notes.append(notes_here)
+                values, note = layer.forth(values, memory[turn % 2])
+                notes.append(note)
+            result[first : first + LANES] = _from_lanes(values, len(x) - first)
+            return notes
+
+        notes = self._groups(run, len(x))
         return result, notes
 
-    def back(self, gradient: Values, notes: list[list[Note]], threads: int) -> Values:
+    def back(self, gradient: Values, notes: list[list[Note]]) -> Values:
         """Gradient with respect to the input."""
         result = np.empty((len(gradient), self.side_in, self.side_in), np.float32)
-        for (first, last), notes_here in zip(self._groups(len(gradient), threads), notes, strict=True):
-            values = _to_lanes(gradient[first:last])
-            for turn, (layer, note) in enumerate(zip(self.layers[::-1], notes_here[::-1], strict=True)):
-                values = layer.back(values, note, self.memory[turn % 2], threads)
-            result[first:last] = _from_lanes(values, last - first)
+
+        def run(memory: Values, first: int) -> None:
+            values = _to_lanes(gradient[first : first + LANES])
+            for turn, (layer, note) in enumerate(zip(self.layers[::-1], notes[first // LANES][::-1], strict=True)):
+                values = layer.back(values, note, memory[turn % 2])
+            result[first : first + LANES] = _from_lanes(values, len(gradient) - first)
+
+        self._groups(run, len(gradient))
         return result
 
-    def _groups(self, n: int, threads: int) -> list[tuple[int, int]]:
-        """First and last + 1 of the images that go together: one vector of images for each thread."""
-        if self.memory.shape[1] < threads * self.size:
-            self.memory = np.empty((2, threads * self.size), np.float32)
-        step = threads * LANES
-        return [(first, min(first + step, n)) for first in range(0, n, step)]
+    def _groups(self, run: Callable[[Values, int], T], n: int) -> list[T]:
+        """Call `run` with memory of its own and the first image of every group, on as many threads as torch has."""
+        starts, threads = range(0, n, LANES), max(min(self.threads, -(-n // LANES)), 1)
+        if threads == 1:
+            return [run(self.memory[0], first) for first in starts]
+        # no thread waits for another before all layers are done: on a busy machine waiting costs more than work
+        with ThreadPoolExecutor(threads) as pool:
+            turns = [pool.submit(_in_turn, run, self.memory[i], starts[i::threads]) for i in range(threads)]
+            found = [turn.result() for turn in turns]
+        return [found[i % threads][i // threads] for i in range(len(starts))]
+
+
+def _in_turn(run: Callable[[Values, int], T], memory: Values, starts: Sequence[int]) -> list[T]:
+    return [run(memory, first) for first in starts]
 
 
 class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, stack: Stack) -> Tensor:
-        # not asked for again on the way back, where autograd's own threads may answer
-        ctx.stack, ctx.threads = stack, torch.get_num_threads()
-        y, ctx.notes = stack.forth(x.detach().numpy(), ctx.threads)
+        ctx.stack = stack
+        y, ctx.notes = stack.forth(x.detach().numpy())
         return torch.from_numpy(y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return torch.from_numpy(ctx.stack.back(gradients[0].numpy(), ctx.notes, ctx.threads)), None
+        return torch.from_numpy(ctx.stack.back(gradients[0].numpy(), ctx.notes)), None
 
 
-def _convolve(arrays: tuple[Note, ...], weights: Values, slope: np.float32, task: Any, threads: int) -> None:
+def _convolve(arrays: tuple[Note, ...], weights: Values, slope: np.float32, task: Any) -> None:
     run = passes.convolve_singly if weights.shape[1] == task[0][3] * 9 else passes.convolve_blocks
-    run(*arrays, weights, slope, task, threads)
+    run(*arrays, weights, slope, task)
 
 
 def _packed(weight: Tensor) -> Values:

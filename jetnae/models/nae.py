@@ -87,7 +87,8 @@ class NormalizedAutoencoder(Autoencoder):
         self.replay[slots] = ends
         scale = self.energy_scale
         # in one pass: a spectral norm follows its weights once per update
-        data, negative = (self.energy(torch.cat([x, negatives])) / scale).split([len(x), len(negatives)])
+        energies = self.energy(torch.cat([x, negatives])) / scale
+        data, negative = energies[: len(x)], energies[len(x) :]
         loss = data.mean() - negative.mean() + self.config.regularization * negative.square().mean()
         logs = {
             "energy_data": float(data.detach().mean() * scale),

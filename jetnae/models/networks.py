@@ -147,7 +147,7 @@ class DenseImageDecoder(DenseDecoder):
         self.finish = finish
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.finish(super().forward(z).unflatten(1, (self.side, self.side)))
+        return self.finish(super().forward(z).view(-1, self.side, self.side))
 
 
 def _dense(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
@@ -206,7 +206,7 @@ def frozen(network: nn.Module) -> Apply:
         value.device.type == "cpu" and value.dtype == torch.float32 for value in weights.values()
     ):
         return quick()  # type: ignore[no-any-return]
-    return lambda x: torch.func.functional_call(network, weights, (x,))  # type: ignore[no-any-return]
+    return lambda x: torch.func.functional_call(network, weights, (x,))
 
 
 def to_sphere(z: Tensor) -> Tensor:

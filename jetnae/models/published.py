@@ -112,8 +112,8 @@ class PublishedEncoder(nn.Module):
 
     def fixed(self) -> Apply:
         """This network with its weights as they are now, for chains: gradients reach the input only."""
-        convolutions = lanes.Stack([layer.in_lanes() for layer in self.convolutions], self.side)
-        first, last = (layer.fixed() for layer in self.dense)
+        convolutions = _stack(self.convolutions, self.side)
+        first, last = (_dense(layer) for layer in self.dense)
         return lambda x: functional.normalize(last(first(convolutions(x).flatten(1))), dim=1)
 
 
@@ -124,9 +124,9 @@ class PublishedDecoder(nn.Module):
         super().__init__()
         width, hidden, latent_dim = sizes
         self.finish = finish
-        self.half = side // 2
+        self.start = side // 2
         self.dense = nn.Sequential(
-            Layer((hidden, latent_dim), spectral=spectral), Layer((self.half**2, hidden), spectral=spectral)
+            Layer((hidden, latent_dim), spectral=spectral), Layer((self.start**2, hidden), spectral=spectral)
         )
         pairs = [(1, width), (width, width), (width, width)]
         layers: list[nn.Module] = [Layer((*pair, 3, 3), spectral=spectral, transposed=True) for pair in pairs]
@@ -134,14 +134,23 @@ class PublishedDecoder(nn.Module):
         self.convolutions = nn.Sequential(*layers[:2], Upsample(), layers[2], last)
 
     def forward(self, z: Tensor) -> Tensor:
-        image = self.dense(z).unflatten(1, (1, self.half, self.half)).contiguous(memory_format=torch.channels_last)
+        image = self.dense(z).unflatten(1, (1, self.start, self.start)).contiguous(memory_format=torch.channels_last)
         return self.finish(self.convolutions(image).squeeze(1).contiguous())
 
     def fixed(self) -> Apply:
         """This network with its weights as they are now, for chains: gradients reach the input only."""
-        convolutions = lanes.Stack([layer.in_lanes() for layer in self.convolutions], self.half)
-        first, last = (layer.fixed() for layer in self.dense)
-        return lambda z: self.finish(convolutions(last(first(z)).unflatten(1, (self.half, self.half))))
+        convolutions = _stack(self.convolutions, self.start)
+        first, last = (_dense(layer) for layer in self.dense)
+        return lambda z: self.finish(convolutions(last(first(z)).unflatten(1, (self.start, self.start))))
+
+
+def _stack(layers: nn.Sequential, side: int) -> lanes.Stack:
+    found = [layer.in_lanes() for layer in layers if isinstance(layer, Layer | Pool | Upsample)]
+    return lanes.Stack(found, side)
+
+
+def _dense(layer: nn.Module) -> Apply:
+    return layer.fixed() if isinstance(layer, Layer) else layer
 
 
 def _slope(layers: nn.Sequential) -> float:

@@ -121,7 +121,7 @@ def layer_rates(rounds: int = 15) -> dict[str, tuple[float, float]]:
 
         def here(layer: lanes.Convolution = layer, groups: np.ndarray = groups, memory: np.ndarray = memory) -> None:
             for group in groups:
-                layer.forth(group, memory, 1)
+                layer.forth(group, memory)
 
         found[f"here, {name}"] = rate(work, here, rounds)
     return found
