@@ -131,7 +131,7 @@ class Stack:
 
     def __init__(self, layers: Sequence[Layer], side: int) -> None:
         self.layers = tuple(layers)
-        shapes = [(side, side, 1)]
+        shapes: list[tuple[int, ...]] = [(side, side, 1)]
         for layer in self.layers:
             shapes.append(layer.shape(shapes[-1]))
         self.side_in, self.side = side, shapes[-1][0]

@@ -141,7 +141,7 @@ class PublishedDecoder(nn.Module):
         """This network with its weights as they are now, for chains: gradients reach the input only."""
         convolutions = _stack(self.convolutions, self.start)
         first, last = (_dense(layer) for layer in self.dense)
-        return lambda z: self.finish(convolutions(last(first(z)).unflatten(1, (self.start, self.start))))
+        return lambda z: self.finish(convolutions(last(first(z)).view(-1, self.start, self.start)))
 
 
 def _stack(layers: nn.Sequential, side: int) -> lanes.Stack:

@@ -12,9 +12,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as untyped
 from numba.extending import intrinsic
 
+cgutils: Any = untyped
 LANES = 16
 """Images in one vector."""
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
