@@ -1,4 +1,4 @@
-"""What a model says about its own convergence, from background alone. `measure` needs torch and comes when first used."""
+"""What a model says about its own convergence, from background alone; `measure` comes when first used: torch."""
 
 from __future__ import annotations
 

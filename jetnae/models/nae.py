@@ -109,18 +109,18 @@ class NormalizedAutoencoder(Autoencoder):
 
     def sampler(self) -> Sampler:
         """What draws negative samples from the present weights."""
-        config, scale = self.config, float(self.energy_scale)
+        config, scale, fixed = self.config, float(self.energy_scale), self.frozen()
         latent_dim = config.network.latent_dim
         if not self.of_features:
             return ImageSampler(
-                self.energy, self.decoder, scale, self.shape, self.pixel_sum, latent_dim, settings=config
+                fixed.energy, fixed.decoder, scale, self.shape, self.pixel_sum, latent_dim, settings=config
             )
         if not bool(self.bounds[0] < self.bounds[1]):
             raise InputError("the bounds of the features are not set: call begin after pretraining")
         bounds = Bounds(float(self.bounds[0]), float(self.bounds[1]))
         temperature = float(self.temperature().detach())
         return FeatureSampler(
-            self.energy, self.decoder, temperature, self.n_values, latent_dim, bounds, settings=config.features
+            fixed.energy, fixed.decoder, temperature, self.n_values, latent_dim, bounds, settings=config.features
         )
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
@@ -133,7 +133,9 @@ class NormalizedAutoencoder(Autoencoder):
         For features divided by the temperature, so that its gradient is that of the negative log-likelihood in the
         weights and in the temperature; for images in units of the energy scale.
         """
-        data, negative, scale = self.energy(x), self.energy(negatives), self.energy_scale
+        # in one pass: a spectral norm follows its weights once per update
+        energies, scale = self.energy(torch.cat([x, negatives])), self.energy_scale
+        data, negative = energies[: len(x)], energies[len(x) :]
         weight = self.config.regularization
         if weight is None:
             weight = 0.0 if self.of_features else 0.1

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from jetnae.errors import InputError
+from jetnae.models.published import Apply, PublishedDecoder, PublishedEncoder
 
 Output = Literal["softmax", "softplus", "sigmoid", "linear"]
 Latent = Literal["sphere", "flat"]
+Architecture = Literal["mirrored", "published", "dense"]
 LEAK = 0.1
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "softplus": functional.softplus,
-    "sigmoid": torch.sigmoid,
-    "linear": nn.Identity(),
-}
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Size of an encoder and its mirrored decoder.
 
+    architecture : of networks for images. mirrored: three convolutions and a dense layer, each way. published: the
+        network of arXiv:2206.14225 with channels[0] channels; with channels[0] = 8, hidden = 100, spectral_norm,
+        output = "sigmoid", images of 40 x 40 pixels and a pixel sum of 1 exactly that one. dense: two dense layers.
     channels : of the three convolution layers; the second and third halve the image. Not used for features.
     hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
     depth : residual blocks between layers of features, in place of the second one; densities need about 2.
     latent_dim : dimension of the latent space, on the sphere at least 2.
     output : softmax gives images that are non-negative and sum to the pixel sum of the data by construction;
-        softplus non-negative ones; sigmoid pixels in [0, 1]; linear any. Features are always linear.
+        softplus non-negative ones; sigmoid pixels from 0 to the pixel sum, to 1 where it is free; linear any. Features
+        are always linear.
     latent : sphere keeps the latent vectors on the unit sphere of the latent space; flat leaves them free.
+    spectral_norm : divide each weight of the published network by its largest singular value.
 
     Raises `InputError` for sizes that make no network, or an absurd one.
     """
@@ -43,6 +44,8 @@ class NetworkConfig:
     latent_dim: int = 3
     output: Output = "softmax"
     latent: Latent = "sphere"
+    architecture: Architecture = "mirrored"
+    spectral_norm: bool = False
 
     def __post_init__(self) -> None:
         sizes = {"channels": (*self.channels,), "hidden": (self.hidden,), "latent_dim": (self.latent_dim,)}
@@ -52,6 +55,13 @@ class NetworkConfig:
                 raise InputError(f"model: {name} = {getattr(self, name)}, expected {low} to 4096")
         if not 0 <= self.depth <= 64:
             raise InputError(f"model: depth = {self.depth}, expected 0 to 64")
+        for name, known in {"output": get_args(Output), "architecture": get_args(Architecture)}.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"model: {name} = {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        if self.spectral_norm and self.architecture != "published":
+            raise InputError("model: spectral_norm needs architecture = 'published'")
+        if self.latent == "flat" and self.architecture == "published":
+            raise InputError("model: latent = 'flat' needs architecture = 'mirrored' or 'dense'")
 
 
 class Encoder(nn.Module):
@@ -84,16 +94,10 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent vector (n, latent_dim) to an image (n, side, side)."""
 
-    def __init__(self, side: int, pixel_sum: float | None, config: NetworkConfig) -> None:
+    def __init__(self, side: int, finish: Apply, config: NetworkConfig) -> None:
         super().__init__()
-        if pixel_sum is None and config.output == "softmax":
-            raise InputError(
-                "images without a fixed pixel sum (image.pixel_sum is not set): output 'softmax' needs one, expected "
-                "model.network.output = 'sigmoid', 'softplus' or 'linear'"
-            )
         first, second, third = config.channels
-        self.pixel_sum = pixel_sum or 1.0
-        self.output = config.output
+        self.finish = finish
         self.seed_shape = (third, side // 4, side // 4)
         self.dense = nn.Sequential(
             nn.Linear(config.latent_dim, config.hidden),
@@ -113,9 +117,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         image: Tensor = self.convolutions(self.dense(z).unflatten(1, self.seed_shape)).squeeze(1)
-        if self.output == "softmax":
-            return self.pixel_sum * functional.softmax(image.flatten(1), dim=1).view_as(image)
-        return ACTIVATIONS[self.output](image)
+        return self.finish(image)
 
 
 class DenseEncoder(nn.Module):
@@ -141,6 +143,25 @@ class DenseDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         features: Tensor = self.dense(z)
         return features
+
+
+class DenseImageEncoder(DenseEncoder):
+    """Image (n, side, side) to a point on the unit sphere (n, latent_dim), by dense layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))
+
+
+class DenseImageDecoder(DenseDecoder):
+    """Point on the unit sphere (n, latent_dim) to an image (n, side, side), by dense layers."""
+
+    def __init__(self, side: int, finish: Apply, config: NetworkConfig) -> None:
+        super().__init__(side**2, config)
+        self.side = side
+        self.finish = finish
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.finish(super().forward(z).view(-1, self.side, self.side))
 
 
 class Residual(nn.Module):
@@ -174,14 +195,52 @@ def make_networks(
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder for inputs of a shape: (side, side), perhaps with a fixed pixel sum, or (n_features,).
 
-    Raises `InputError` for images that the convolutions cannot halve twice, or whose pixel sum a softmax would need.
+    Raises `InputError` for images that the convolutions cannot halve, or whose pixel sum a softmax would need.
     """
     if len(shape) == 1:
         return DenseEncoder(shape[0], config), DenseDecoder(shape[0], config)
-    side = shape[0]
-    if side < 4 or side % 4:
-        raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of 4")
-    return Encoder(side, config), Decoder(side, pixel_sum, config)
+    side, unit = shape[0], {"mirrored": 4, "published": 2, "dense": 1}[config.architecture]
+    if side < 4 or side % unit:
+        raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of {unit}, at least 4")
+    finish = _output(config.output, pixel_sum)
+    if config.architecture == "published":
+        sizes = (config.channels[0], config.hidden, config.latent_dim)
+        encoder = PublishedEncoder(side, sizes, spectral=config.spectral_norm)
+        return encoder, PublishedDecoder(side, sizes, finish, spectral=config.spectral_norm)
+    if config.architecture == "dense":
+        return DenseImageEncoder(side**2, config), DenseImageDecoder(side, finish, config)
+    return Encoder(side, config), Decoder(side, finish, config)
+
+
+def _output(output: Output, pixel_sum: float | None) -> Apply:
+    """From what a decoder's last layer says to images (n, side, side)."""
+    if pixel_sum is None and output == "softmax":
+        raise InputError(
+            "images without a fixed pixel sum (image.pixel_sum is not set): output 'softmax' needs one, expected "
+            "model.network.output = 'sigmoid', 'softplus' or 'linear'"
+        )
+    largest = 1.0 if pixel_sum is None else pixel_sum
+    functions: dict[Output, Apply] = {
+        "softmax": lambda x: largest * functional.softmax(x.flatten(1), dim=1).view_as(x),
+        "softplus": functional.softplus,
+        "sigmoid": lambda x: largest * functional.sigmoid(x),
+        "linear": lambda x: x,
+    }
+    return functions[output]
+
+
+def frozen(network: nn.Module) -> Apply:
+    """A network with its weights as they are now, whose gradients reach the input only: for chains.
+
+    Networks that know a faster way have it in a method `fixed`, which is used on a processor, in single precision.
+    """
+    weights = {name: value.detach() for name, value in (*network.named_parameters(), *network.named_buffers())}
+    quick = getattr(network, "fixed", None)
+    if quick is not None and all(
+        value.device.type == "cpu" and value.dtype == torch.float32 for value in weights.values()
+    ):
+        return quick()  # type: ignore[no-any-return]
+    return lambda x: torch.func.functional_call(network, weights, (x,))
 
 
 def to_sphere(z: Tensor) -> Tensor:
