@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from jetnae.models.langevin import gradient
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -28,8 +27,9 @@ from jetnae.images import ImageSpec, make_images
 from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import concatenate, select
 from jetnae.models import Autoencoder
-from jetnae.models.networks import sphere_points
 from jetnae.roc import auc
+from jetnae.sampling import sphere_points
+from jetnae.sampling.langevin import gradient
 from jetnae.training_data import DataConfig, data_path, load_training_data
 
 RESULTS = Path(__file__).parent / "results" / "network_cost.json"

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from jetnae.models.langevin import gradient
 from torch.nn import functional
 
 from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, load_checkpoint, save_checkpoint
 from jetnae.errors import InputError
 from jetnae.images import ImageSpec
 from jetnae.models import Autoencoder, NormalizedAutoencoder, lanes
-from jetnae.models.networks import NetworkConfig, sphere_points
+from jetnae.models.networks import NetworkConfig
 from jetnae.models.published import Layer, Pool, Upsample
 from jetnae.models.spectral import SpectralNorm
+from jetnae.sampling import sphere_points
+from jetnae.sampling.langevin import gradient
 
 PUBLISHED = {"architecture": "published", "channels": [8, 8, 8], "hidden": 100, "spectral_norm": True}
 SMALL = ImageSpec(n_pixels=10, pixel_sum=10.0)
@@ -65,7 +66,7 @@ def test_the_gradient_reaches_the_weight_through_its_norm() -> None:
 
 def test_only_updates_move_the_singular_vectors() -> None:
     model = new_model()
-    model.begin(0.5, generator())
+    model.begin(images(8), generator())
     before = {key: value.clone() for key, value in model.state_dict().items()}
     assert isinstance(model, NormalizedAutoencoder)
     model.negative_samples(sphere_points(4, 3, generator()), generator())
@@ -127,7 +128,7 @@ def agree(fast: Any, plain: Any, x: torch.Tensor) -> None:
 def test_chains_with_fixed_weights_end_where_plain_ones_do(network: dict[str, Any]) -> None:
     model = build_model("nae", {"network": network}, ImageSpec(n_pixels=12, pixel_sum=12.0))
     assert isinstance(model, NormalizedAutoencoder)
-    model.begin(float(model.score(images(8, 12)).mean()), generator())
+    model.begin(images(8, 12), generator())
     starts = sphere_points(20, 3, generator(5))
     fast = model.negative_samples(starts, generator(6))
     plain = PlainChains((12, 12), 12.0, model.config)

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from jetnae.checkpoint import build_model
 from jetnae.images import ImageSpec
 from jetnae.models import NormalizedAutoencoder, lanes
-from jetnae.models.networks import sphere_points
+from jetnae.sampling import sphere_points
 from tests.benchmarks.plain_nae import PlainNae
 
 BATCH, N_STEPS, ROUNDS = 128, 30, 3
@@ -46,7 +46,7 @@ def fast_model(n_steps: int) -> NormalizedAutoencoder:
     rules = {name: {"n_steps": n_steps, "step_size": 0.02, "noise_std": 0.1} for name in ("latent", "visible")}
     model = build_model("nae", {"network": network, **rules}, ImageSpec(pixel_sum=1.0))
     assert isinstance(model, NormalizedAutoencoder)
-    model.begin(float(model.score(images()).mean()), generator())
+    model.begin(images(), generator())
     return model
 
 
