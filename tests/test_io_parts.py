@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
@@ -42,7 +43,7 @@ def test_parts_cover_every_row_once(layout: str, tmp_path: Path) -> None:
             parts = file.parts(n_chunks)
             assert parts[0][0] == 0
             assert parts[-1][1] == file.n_events
-            assert all(a[1] == b[0] for a, b in zip(parts, parts[1:], strict=False))
+            assert all(a[1] == b[0] for a, b in pairwise(parts))
 
 
 def test_parts_end_where_clusters_do(tmp_path: Path) -> None:
