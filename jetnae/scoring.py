@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from jetnae.engines import Engine
     from jetnae.jets import Jets
 
 DEFAULT_MODEL = "qcd_ak8_nae"
@@ -181,9 +182,10 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
     tally = Tally()
     with (
         open_jets(job.path, complete(job)) as file,
-        write_scores(job.output, provenance(job, file), force=job.force) as writer,
+        write_scores(job.output, provenance(job, origin_of(file)), force=job.force) as writer,
     ):
-        for columns, counts, events in score_chunks(job, file, tally):
+        engine = make_engine(job.engine, job.checkpoint, job.device)
+        for columns, counts, events in score_chunks(job, file, engine, tally):
             writer.append(columns, counts, events)
             if report is not None:
                 report(tally.n_events, file.n_events)
@@ -195,18 +197,32 @@ def complete(job: ScoreJob) -> ReadOptions:
     return replace(job.options, features=sources(job.checkpoint.spec, job.options.selection))
 
 
-def score_chunks(job: ScoreJob, file: JetFile, tally: Tally) -> Iterator[tuple[dict[str, Any], Any, dict[str, Any]]]:
+@dataclass(frozen=True)
+class Origin:
+    """Where scores come from: the identity of the file, its layout, and the collection of jets."""
+
+    identity: str
+    layout: str
+    collection: str
+
+
+def origin_of(file: JetFile) -> Origin:
+    """The origin of what an open file gives."""
+    return Origin(file.identity, file.match.layout.name, file.match.collection.name)
+
+
+def score_chunks(
+    job: ScoreJob, file: JetFile, engine: Engine, tally: Tally
+) -> Iterator[tuple[dict[str, Any], Any, dict[str, Any]]]:
     """What to write for each chunk of an open file, see `ScoreWriter.append`; `tally` counts along.
 
     Raises `InputError` where the file does not fit the job, or ends before its time.
     """
     require_own(job)
-    engine = make_engine(job.engine, job.checkpoint, job.device)
-    flows = ExitStack()
-    with flows:
-        chunks = flows.enter_context(ahead(file.chunks, 1)) if job.overlap else file.chunks
+    with ExitStack() as threads:
+        chunks = threads.enter_context(ahead(file.chunks, 1)) if job.overlap else file.chunks
         batches = _batches(chunks, job)
-        batches = flows.enter_context(ahead(batches, BATCHES_AHEAD)) if job.overlap else batches
+        batches = threads.enter_context(ahead(batches, BATCHES_AHEAD)) if job.overlap else batches
         for board, part, inputs in batches:
             if not isinstance(part, Passing):
                 board.fill(part, inputs, engine.score(inputs))
@@ -254,7 +270,7 @@ def _decorrelated(scored: ScoredJets, decorrelation: Decorrelation | None) -> di
     return {"score_decorrelated": mapped.astype(np.float32)}
 
 
-def provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
+def provenance(job: ScoreJob, origin: Origin) -> dict[str, Any]:
     """How the scores of a file are made, as it is stored with them."""
     return {
         "format_version": FORMAT_VERSION,
@@ -263,9 +279,9 @@ def provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
         "model": job.checkpoint.header.name,
         "model_sha256": job.checkpoint.header.sha256,
         "input": job.path.name,
-        "input_id": file.identity,
-        "layout": file.match.layout.name,
-        "collection": file.match.collection.name,
+        "input_id": origin.identity,
+        "layout": origin.layout,
+        "collection": origin.collection,
         "selection": list(job.options.selection.cuts),
         "engine": job.engine,
         "command": job.command,
