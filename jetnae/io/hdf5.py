@@ -185,10 +185,21 @@ def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:
 
 
 def _members(group: Any) -> dict[str, Any]:
-    """What a group holds itself: no links to elsewhere, which may run in circles or lead out of the file."""
+    """What a group holds itself and can be read.
+
+    No links to elsewhere, which may run in circles or lead out of the file, and no numbers of unknown kinds.
+    """
     names = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
     found = {name: group[name] for name in names}
-    return {name: each for name, each in found.items() if not _is_elsewhere(each)}
+    return {name: each for name, each in found.items() if not _is_elsewhere(each) and _has_type(each)}
+
+
+def _has_type(member: Any) -> bool:
+    """Whether the type of a dataset is one that NumPy has; damaged files say anything."""
+    try:
+        return not isinstance(member, h5py.Dataset) or member.dtype is not None
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_elsewhere(member: Any) -> bool:

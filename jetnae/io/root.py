@@ -94,10 +94,22 @@ class RootSource:
                 boundaries = [*(each.num_first_entry for each in found.cluster_summaries), found.num_entries]
             return split_at(boundaries, n_rows)
 
+    def _require_whole(self, tree: str, names: Collection[str]) -> None:
+        """Raises `InputError` where the baskets of a branch do not hold as many rows as the tree says."""
+        found, n_rows = self._trees[tree], self.trees[tree]
+        if not isinstance(found, uproot.TTree):
+            return
+        with reading(self._path, "ROOT"):
+            for name in names:
+                branch = found[name]
+                if branch.num_baskets and int(branch.entry_offsets[-1]) != n_rows:
+                    raise ValueError(f"{branch.entry_offsets[-1]} of {n_rows} rows in the branch {name}")
+
     def chunks(
         self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
     ) -> Iterator[tuple[int, int, Data]]:
         """First row, end, and columns of each chunk of `step` rows, in order; no rows give one empty chunk."""
+        self._require_whole(tree, {split(column)[0] for column in columns})
         names = {split(column)[0] for column in columns}
         wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
         for start, stop in ranges(self.trees[tree], step, rows):
