@@ -96,11 +96,19 @@ def _chunks(source: Source, plan: _Plan, step: int, path: Path, wanted: tuple[in
     """The jets in order; no rows give one empty chunk."""
     for start, stop, data in source.chunks(plan.match.tree, plan.columns, step, wanted):
         with fitting(path, plan.match):
+            _require_rows(data, stop - start)
             rows = Rows(stop - start, start, _plain(data, plan.events), _plain(data, plan.extra))
             jets = build_jets(_found(data, plan), rows, plan.match)
         if start == 0:
             _warn_of_units(jets, path)
         yield jets
+
+
+def _require_rows(data: Data, n_rows: int) -> None:
+    """Raises `ValueError` where a column is shorter than the file says: compiled passes would read beyond its end."""
+    for name, column in data.items():
+        if len(column) != n_rows:
+            raise ValueError(f"{len(column)} of {n_rows} rows of {name}")
 
 
 def _plain(data: Data, names: dict[str, str]) -> dict[str, Any]:
