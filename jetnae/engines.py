@@ -68,9 +68,16 @@ ENGINES: dict[str, Callable[[Checkpoint, torch.device], Engine]] = {"torch": Tor
 
 def make_engine(name: str, checkpoint: Checkpoint, device: torch.device | None = None) -> Engine:
     """An engine by name; raises `InputError` for an unknown one, or one that does not run here."""
+    require_engine(name)
+    return ENGINES[name](checkpoint, device or torch.device("cpu"))
+
+
+def require_engine(name: str) -> None:
+    """Raises `InputError` for an unknown engine, `MissingExtraError` for one that is not installed."""
     if name not in ENGINES:
         raise InputError(f"unknown engine '{name}', expected one of {', '.join(ENGINES)}")
-    return ENGINES[name](checkpoint, device or torch.device("cpu"))
+    if name == "onnx":
+        _onnx_runtime()
 
 
 class _Score(torch.nn.Module):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -122,6 +122,11 @@ class Ledger:
                 "--force"
             )
 
+    def is_empty(self, *, begun: bool) -> bool:
+        """Whether nothing was done yet: of a run that was `begun`, or where there is none."""
+        no_run = begun or not os.path.exists(self._header)
+        return no_run and not any(path.is_dir() for path in self.folder.iterdir())
+
     def remove(self) -> None:
         """Remove the whole ledger: everything is done."""
         self._header.unlink(missing_ok=True)
@@ -130,6 +135,7 @@ class Ledger:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else works on this ledger during the block; raises `InputError` where somebody does."""
+        new_folders = [path for path in self.folder.parents if not os.path.exists(path)]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = (self.folder / "lock").open("w")
@@ -142,7 +148,12 @@ class Ledger:
                 raise InputError(f"{self.folder}: another run is at work on it, wait for it or stop it") from error
             except OSError:  # a file system without locks: nothing to be done about it
                 pass
-            yield
+            try:
+                yield
+            finally:
+                for path in new_folders:
+                    with suppress(OSError):  # not empty: something was made in it
+                        path.rmdir()
 
 
 def key_of(path: Path) -> str:

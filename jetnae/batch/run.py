@@ -100,7 +100,7 @@ class _Run:
         self.retries: list[Skipped] = []
         self.started = time.monotonic()
         self.n_resumed = self.n_events = self.n_jets = self.events_before = 0
-        self.is_planned = False
+        self.is_begun = self.is_planned = False
 
     def whole(self) -> BatchSummary:
         self._begin()
@@ -117,7 +117,7 @@ class _Run:
 
     def leave(self) -> None:
         """Leave nothing of a run in which nothing was done."""
-        if not any((self.ledger.folder / file.key).exists() for file in self.files.values()):
+        if self.ledger.is_empty(begun=self.is_begun):
             self.ledger.remove()
 
     def _begin(self) -> None:
@@ -126,6 +126,7 @@ class _Run:
             for target in job.targets.values():
                 refuse_existing(target, force=job.force)
         self.ledger.begin(job.settings, job.model, resume=job.resume, force=job.force)
+        self.is_begun = True
         for path, reason in job.problems.items():
             self._give_up(path, reason)
         for file in self.files.values() if job.resume else ():
@@ -208,11 +209,11 @@ class _Run:
 
     def _take(self, task: Task, outcome: Outcome) -> None:
         file = self.files[task.path]
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, Failed) and (file.is_open or outcome.fatal):
             self._failed(file, outcome)
         elif isinstance(outcome, Retried):
             self.retries.append(Skipped(file.path, outcome.reason))
-        elif not file.is_open:
+        elif isinstance(outcome, Failed) or not file.is_open:
             return
         elif isinstance(outcome, Planned):
             file.plan = outcome

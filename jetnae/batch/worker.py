@@ -92,7 +92,7 @@ def _model(path: Path, sha256: str) -> Checkpoint:
     try:
         checkpoint = load_checkpoint(path)
     except JetnaeError as error:
-        raise _FatalError(str(error)) from error
+        raise _FatalError(f"{error}; workers have to see the folder of the outputs") from error
     if checkpoint.header.sha256 != sha256:
         raise _FatalError(f"{path}: is the model {checkpoint.header.sha256[:12]}, expected {sha256[:12]}")
     return checkpoint

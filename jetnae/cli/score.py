@@ -73,6 +73,7 @@ def score(
     from jetnae.checkpoint import find_model, load_checkpoint
     from jetnae.cli.options import find_device
     from jetnae.decorrelation import load_decorrelation
+    from jetnae.engines import require_engine
     from jetnae.scoring import DEFAULT_MODEL
 
     where = batch.Where(workers, dask, dask_jobqueue, dask_config)
@@ -94,6 +95,7 @@ def score(
         clustering=(radius, min_jet_pt, soft_drop),
     )
     options = replace(options, chunk_bytes=chunk_bytes(memory_limit) if memory_limit else None)
+    require_engine(engine)
     scoring = _Scoring(model_file, checkpoint, options, find_device(device), engine, decorrelation, force=force)
     if inputs is None:
         _one_by_one(targets, scoring)
