@@ -122,6 +122,12 @@ class DaskPool:
         """Call a function on one of the workers."""
         return self._executor.submit(function, *arguments)
 
+    def __enter__(self) -> DaskPool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
     def restart(self) -> None:
         """The nannies of Dask and the batch system replace workers."""
 
@@ -152,8 +158,8 @@ def dask(address: str) -> Iterator[Pool]:
         client = distributed.Client(address, timeout=20)
     except (OSError, ValueError, TimeoutError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({error}), expected HOST:PORT") from error
-    with client:
-        yield DaskPool(client)
+    with client, DaskPool(client) as pool:
+        yield pool
 
 
 @contextmanager
@@ -179,8 +185,8 @@ def jobqueue(system: str, config: Path) -> Iterator[Pool]:
         cluster.scale(jobs=int(n_jobs))
     except (TypeError, ValueError) as error:
         raise InputError(f"{config}: {error}") from error
-    with cluster, distributed.Client(cluster) as client:
-        yield DaskPool(client)
+    with cluster, distributed.Client(cluster) as client, DaskPool(client) as pool:
+        yield pool
 
 
 def _distributed() -> Any:
