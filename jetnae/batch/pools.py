@@ -126,7 +126,7 @@ class DaskPool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)  # which cancels what has not begun
 
     def restart(self) -> None:
         """The nannies of Dask and the batch system replace workers."""
