@@ -153,9 +153,14 @@ def bundled_models() -> dict[str, Path]:
 
 def load_model(name_or_path: str | Path) -> Checkpoint:
     """Load a bundled model by name, or any checkpoint by path; raises `InputError` when there is neither."""
+    return load_checkpoint(find_model(name_or_path))
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The file of a bundled model or of a checkpoint; raises `InputError` when there is neither."""
     bundled = bundled_models()
     if str(name_or_path) in bundled:
-        return load_checkpoint(bundled[str(name_or_path)])
+        return bundled[str(name_or_path)]
     path = Path(name_or_path)
     if os.path.isdir(path):  # unlike Path.is_dir, never raises
         path = path / "model.safetensors"
@@ -163,7 +168,7 @@ def load_model(name_or_path: str | Path) -> Checkpoint:
         raise InputError(
             f"no model '{name_or_path}': neither a file nor one of the bundled models ({', '.join(bundled)})"
         )
-    return load_checkpoint(path)
+    return path
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -11,6 +11,10 @@ class InputError(JetnaeError):
     """An input file, option or configuration that cannot be used as it is."""
 
 
+class OutputError(InputError):
+    """An output that cannot be written, as on a full disk."""
+
+
 class MissingExtraError(InputError):
     """A command needs an optional dependency that is not installed."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jetnae.errors import InputError
+from jetnae.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to, which becomes `path` when the block ends without an error.
 
-    Raises `InputError` when `path` exists and `force` is not set, and for whatever the system says against writing.
+    Raises `InputError` when `path` exists and `force` is not set, and `OutputError` for whatever the system says
+    against writing.
     """
     refuse_existing(path, force=force)
     new_folders = [folder for folder in (path.parent, *path.parent.parents) if not os.path.exists(folder)]
@@ -32,7 +33,7 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
         temporary.replace(path)
         new_folders = []
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

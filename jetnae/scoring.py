@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import torch
 
 from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint
 from jetnae.decorrelation import Decorrelation, apply
+from jetnae.engines import make_engine
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, available
 from jetnae.folds import FoldedCheckpoint, load_scorer
@@ -21,6 +23,7 @@ from jetnae.inputs import make_inputs, missing, passing, sources
 from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
 from jetnae.io.scores import FORMAT_VERSION, write_scores
 from jetnae.jets import concatenate, select
+from jetnae.overlap import ahead
 from jetnae.scored import (
     NO_CONSTITUENTS,
     NO_FEATURES,
@@ -32,19 +35,22 @@ from jetnae.scored import (
     Tally,
     release_memory,
 )
-from jetnae.selection import Selection
+from jetnae.selection import Passing, Selection
 from jetnae.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
+    from jetnae.engines import Engine
     from jetnae.jets import Jets
 
 DEFAULT_MODEL = "qcd_ak8_nae"
 BATCH_VALUES = 500_000
 """Numbers in the inputs of one pass: bounds memory, does not change a score."""
+BATCHES_AHEAD = 4
+"""Inputs that wait for the model at most, where they are prepared while it runs."""
 
 
 def score_jets(
@@ -58,24 +64,85 @@ def score_jets(
 
     Raises `InputError` where the jets lack what the model takes.
     """
-    model = checkpoint.model.to(device or torch.device("cpu"))
-    selected = np.ones(len(jets), dtype=bool) if selected is None else selected
-    status = np.where(selected, SCORED, NOT_SELECTED).astype(np.int32)
-    if jets.constituents is not None and isinstance(checkpoint.spec, ImageSpec):
-        status[selected & (jets.n_constituents == 0)] = NO_CONSTITUENTS
-    score, sum_sq = (np.full(len(jets), np.nan, dtype=np.float32) for _ in range(2))
-    step = max(BATCH_VALUES // math.prod(checkpoint.spec.shape), 1)
-    for part in _parts(selected, step):
-        inputs = make_inputs(select(jets, part), checkpoint.spec)
-        score[part] = model.score(torch.from_numpy(inputs).to(device)).cpu().numpy()
-        if isinstance(checkpoint.spec, FeatureSpec):
-            status[part] = np.where(np.isfinite(inputs).all(axis=1), SCORED, NO_FEATURES)
-            continue
-        sum_sq[part] = np.einsum("nij,nij->n", inputs, inputs)
-        status[part] = np.where((sum_sq[part] == 0) & (status[part] == SCORED), OUTSIDE_WINDOW, status[part])
-    score[(status != SCORED) & (status != OUTSIDE_WINDOW)] = np.nan
-    is_image = isinstance(checkpoint.spec, ImageSpec)
-    return ScoredJets(jets, score, status, sum_sq if is_image else None, checkpoint.validity.contains(jets))
+    engine = make_engine("torch", checkpoint, device)
+    board = ScoreBoard(jets, np.ones(len(jets), dtype=bool) if selected is None else selected, checkpoint)
+    for part, inputs in board.inputs():
+        board.fill(part, inputs, engine.score(inputs))
+    return board.scored()
+
+
+class ScoreBoard:
+    """The scores of a batch of jets while they are being filled in, those of the `selected` (n_jets,)."""
+
+    def __init__(self, jets: Jets, selected: npt.NDArray[np.bool_], checkpoint: Checkpoint) -> None:
+        self._jets, self._selected = jets, selected
+        self._spec, self._validity = checkpoint.spec, checkpoint.validity
+        self._status = np.where(selected, SCORED, NOT_SELECTED).astype(np.int32)
+        if jets.constituents is not None and isinstance(self._spec, ImageSpec):
+            self._status[selected & (jets.n_constituents == 0)] = NO_CONSTITUENTS
+        self._score, self._sum_sq = (np.full(len(jets), np.nan, dtype=np.float32) for _ in range(2))
+
+    def inputs(self) -> Iterator[tuple[Any, npt.NDArray[np.float32]]]:
+        """What the model takes, part by part: which jets, and their inputs (n, *shape)."""
+        for part in _parts(self._selected, max(BATCH_VALUES // math.prod(self._spec.shape), 1)):
+            yield part, make_inputs(select(self._jets, part), self._spec)
+
+    def fill(self, part: Any, inputs: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> None:
+        """Take the scores (n,) of a part."""
+        self._score[part] = scores
+        if isinstance(self._spec, FeatureSpec):
+            self._status[part] = np.where(np.isfinite(inputs).all(axis=1), SCORED, NO_FEATURES)
+            return
+        self._sum_sq[part] = np.einsum("nij,nij->n", inputs, inputs)
+        outside = (self._sum_sq[part] == 0) & (self._status[part] == SCORED)
+        self._status[part] = np.where(outside, OUTSIDE_WINDOW, self._status[part])
+
+    def scored(self) -> ScoredJets:
+        """The jets with their scores, once all parts are filled in."""
+        score = np.where(np.isin(self._status, (SCORED, OUTSIDE_WINDOW)), self._score, np.float32(np.nan))
+        sum_sq = self._sum_sq if isinstance(self._spec, ImageSpec) else None
+        return ScoredJets(self._jets, score, self._status, sum_sq, self._validity.contains(self._jets))
+
+
+@dataclass(frozen=True)
+class Boards:
+    """One board for each fold of a model, of the same jets; `fold` (n_jets,) says which counts, None for one model."""
+
+    each: tuple[ScoreBoard, ...]
+    fold: npt.NDArray[np.int64] | None = None
+
+    def scored(self) -> ScoredJets:
+        """The jets with the scores of the fold they belong to, once all boards are filled in."""
+        parts = [board.scored() for board in self.each]
+        if self.fold is None:
+            return parts[0]
+        sums = [part.sum_sq for part in parts if part.sum_sq is not None]
+        return replace(
+            parts[0],
+            score=_pick(self.fold, [part.score for part in parts]),
+            status=_pick(self.fold, [part.status for part in parts]),
+            sum_sq=_pick(self.fold, sums) if sums else None,
+            fold=self.fold.astype(np.int32),
+        )
+
+
+def boards_of(
+    jets: Jets, selected: npt.NDArray[np.bool_], checkpoint: Checkpoint | FoldedCheckpoint, file: str | Path
+) -> Boards:
+    """Boards for a batch of jets of a file; of models in folds, each takes the jets whose events it has not seen."""
+    if isinstance(checkpoint, Checkpoint):
+        return Boards((ScoreBoard(jets, selected, checkpoint),))
+    fold = checkpoint.fold_of(jets, file)
+    boards = (ScoreBoard(jets, selected & (fold == k), each) for k, each in enumerate(checkpoint.checkpoints))
+    return Boards(tuple(boards), fold)
+
+
+def engines_of(
+    checkpoint: Checkpoint | FoldedCheckpoint, name: str = "torch", device: torch.device | None = None
+) -> tuple[Engine, ...]:
+    """What runs a model, or each fold of one."""
+    checkpoints = (checkpoint,) if isinstance(checkpoint, Checkpoint) else checkpoint.checkpoints
+    return tuple(make_engine(name, each, device) for each in checkpoints)
 
 
 def score_jets_of(
@@ -87,21 +154,12 @@ def score_jets_of(
     selected: npt.NDArray[np.bool_] | None = None,
 ) -> ScoredJets:
     """As `score_jets`; of models trained in folds, each jet of the file by the one that has not seen its event."""
-    if isinstance(checkpoint, Checkpoint):
-        return score_jets(jets, checkpoint, device, selected=selected)
-    fold = checkpoint.fold_of(jets, file)
     selected = np.ones(len(jets), dtype=bool) if selected is None else selected
-    parts = [
-        score_jets(jets, each, device, selected=selected & (fold == k)) for k, each in enumerate(checkpoint.checkpoints)
-    ]
-    sums = [part.sum_sq for part in parts if part.sum_sq is not None]
-    return replace(
-        parts[0],
-        score=_pick(fold, [part.score for part in parts]),
-        status=_pick(fold, [part.status for part in parts]),
-        sum_sq=_pick(fold, sums) if sums else None,
-        fold=fold.astype(np.int32),
-    )
+    boards = boards_of(jets, selected, checkpoint, file)
+    for board, engine in zip(boards.each, engines_of(checkpoint, device=device), strict=True):
+        for part, inputs in board.inputs():
+            board.fill(part, inputs, engine.score(inputs))
+    return boards.scored()
 
 
 def _pick(which: npt.NDArray[np.int64], columns: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -163,7 +221,10 @@ def check_fits(checkpoint: Checkpoint | FoldedCheckpoint, jets: Jets, path: str 
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """One file to score, and where to; `command` is recorded as its provenance."""
+    """One file to score, and where to; `command` is recorded as its provenance.
+
+    engine : what runs the model, see `ENGINES`. overlap : read and prepare in threads while the model runs.
+    """
 
     path: Path
     output: Path
@@ -173,6 +234,8 @@ class ScoreJob:
     force: bool = False
     command: str = ""
     decorrelation: Decorrelation | None = None
+    engine: str = "torch"
+    overlap: bool = True
 
 
 def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) -> ScoreSummary:
@@ -182,30 +245,79 @@ def score_file(job: ScoreJob, report: Callable[[int, int], None] | None = None) 
     """
     started = time.monotonic()
     tally = Tally()
-    _require_own(job)
-    selection = job.options.selection
-    options = replace(job.options, features=sources(job.checkpoint.spec, selection))
     with (
-        open_jets(job.path, options) as file,
-        write_scores(job.output, _provenance(job, file), force=job.force) as writer,
+        open_jets(job.path, complete(job)) as file,
+        write_scores(job.output, provenance(job, origin_of(file)), force=job.force) as writer,
     ):
-        for jets in file.chunks:
-            if not tally.n_events:
-                check_fits(job.checkpoint, jets, job.path)
-            passed = passing(selection, jets)
-            scored = score_jets_of(jets, job.checkpoint, job.path, device=job.device, selected=passed.jets)
-            columns = scored.columns() | _decorrelated(scored, job.decorrelation)
-            writer.append(columns, jets.jets_per_event, scored.event_columns())
-            tally.add(scored, passed.flow)
-            release_memory()
+        engines = engines_of(job.checkpoint, job.engine, job.device)
+        for columns, counts, events in score_chunks(job, file, engines, tally):
+            writer.append(columns, counts, events)
             if report is not None:
                 report(tally.n_events, file.n_events)
-        if tally.n_events != file.n_events:
-            raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
     return tally.summary(job.output, file.match, time.monotonic() - started)
 
 
-def _require_own(job: ScoreJob) -> None:
+def complete(job: ScoreJob) -> ReadOptions:
+    """How to read what the model and the cuts of a job take."""
+    return replace(job.options, features=sources(job.checkpoint.spec, job.options.selection))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where scores come from: the identity of the file, its layout, and the collection of jets."""
+
+    identity: str
+    layout: str
+    collection: str
+
+
+def origin_of(file: JetFile) -> Origin:
+    """The origin of what an open file gives."""
+    return Origin(file.identity, file.match.layout.name, file.match.collection.name)
+
+
+def score_chunks(
+    job: ScoreJob, file: JetFile, engines: Sequence[Engine], tally: Tally
+) -> Iterator[tuple[dict[str, Any], Any, dict[str, Any]]]:
+    """What to write for each chunk of an open file, see `ScoreWriter.append`; `tally` counts along.
+
+    engines : what runs the model, one for each fold.
+
+    Raises `InputError` where the file does not fit the job, or ends before its time.
+    """
+    require_own(job)
+    with ExitStack() as threads:
+        chunks = threads.enter_context(ahead(file.chunks, 1)) if job.overlap else file.chunks
+        batches = _batches(chunks, job)
+        batches = threads.enter_context(ahead(batches, BATCHES_AHEAD)) if job.overlap else batches
+        for boards, k, part, inputs in batches:
+            if not isinstance(part, Passing):
+                boards.each[k].fill(part, inputs, engines[k].score(inputs))
+                continue
+            scored = boards.scored()
+            tally.add(scored, part.flow)
+            columns = scored.columns() | _decorrelated(scored, job.decorrelation)
+            yield columns, scored.jets.jets_per_event, scored.event_columns()
+            release_memory()
+    if tally.n_events != file.n_events:
+        raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
+
+
+def _batches(chunks: Iterator[Jets], job: ScoreJob) -> Iterator[tuple[Boards, int, Any, Any]]:
+    """Inputs to be scored with the boards and the fold they are on; after the last of a chunk what passes its cuts."""
+    for i, jets in enumerate(chunks):
+        if i == 0:
+            check_fits(job.checkpoint, jets, job.path)
+        passed = passing(job.options.selection, jets)
+        boards = boards_of(jets, passed.jets, job.checkpoint, job.path)
+        for k, board in enumerate(boards.each):
+            for part, inputs in board.inputs():
+                yield boards, k, part, inputs
+        yield boards, 0, passed, None
+
+
+def require_own(job: ScoreJob) -> None:
+    """Raises `InputError` where the decorrelation of a job belongs to another model."""
     owner, header = job.decorrelation, job.checkpoint.header
     if owner is not None and owner.model_sha256 != header.sha256:
         raise InputError(
@@ -226,7 +338,8 @@ def _decorrelated(scored: ScoredJets, decorrelation: Decorrelation | None) -> di
     return {"score_decorrelated": mapped.astype(np.float32)}
 
 
-def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
+def provenance(job: ScoreJob, origin: Origin) -> dict[str, Any]:
+    """How the scores of a file are made, as it is stored with them."""
     return {
         "format_version": FORMAT_VERSION,
         "kind": "scores",
@@ -234,10 +347,11 @@ def _provenance(job: ScoreJob, file: JetFile) -> dict[str, Any]:
         "model": job.checkpoint.header.name,
         "model_sha256": job.checkpoint.header.sha256,
         "input": job.path.name,
-        "input_id": file.identity,
-        "layout": file.match.layout.name,
-        "collection": file.match.collection.name,
+        "input_id": origin.identity,
+        "layout": origin.layout,
+        "collection": origin.collection,
         "selection": list(job.options.selection.cuts),
+        "engine": job.engine,
         "command": job.command,
         **_folds(job.checkpoint),
         **({} if job.decorrelation is None else {"decorrelated_from": list(job.decorrelation.quantile_map.columns)}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,3 +31,36 @@ def test_memory_does_not_grow_with_the_file(small_checkpoint: Path, tmp_path: Pa
     early, late = np.median(memory[3:8]), np.median(memory[-5:])
     assert len(memory) == 30
     assert late - early < 0.05 * early
+
+
+def peak_megabytes(path: Path, *options: str) -> float:
+    """The most memory that scoring a file took, in a process of its own."""
+    code = (
+        "import resource, sys\n"
+        "from jetnae.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    command = [sys.executable, "-c", code, "score", str(path), "--output", str(path.with_name("out")), "--force"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.split()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kilobytes")
+def test_a_file_twenty_times_as_long_takes_the_same_memory(small_checkpoint: Path, tmp_path: Path) -> None:
+    """Both long enough to have whole chunks; and with chunks of the default size below a bound, and as allowed."""
+    n_short = 3000
+    counts = np.random.default_rng(1).poisson(50, 20 * n_short)
+    short = write_events(tmp_path / "short.root", [[int(n)] for n in counts[:n_short]])
+    long = write_events(tmp_path / "long.root", [[int(n)] for n in counts])
+    model = ("--model", str(small_checkpoint))
+    few, many = (peak_megabytes(path, *model, "--chunk-size", "1000") for path in (short, long))
+    default = peak_megabytes(long, *model)
+    limited = peak_megabytes(long, *model, "--skip-bad", "--memory-limit", "1GB")
+    print(f"MB: short {few:.0f}, long {many:.0f}, default chunk {default:.0f}, 1 GB allowed {limited:.0f}")  # noqa: T201
+    assert many < 1.1 * few
+    assert default < 1430
+    assert limited < 953

@@ -5,23 +5,32 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from jetnae.cli import reading
+from jetnae.cli import batch, reading
 
 if TYPE_CHECKING:
+    import torch
+
+    from jetnae.batch.names import Inputs
+    from jetnae.batch.run import BatchJob
     from jetnae.checkpoint import Checkpoint
+    from jetnae.decorrelation import Decorrelation
     from jetnae.folds import FoldedCheckpoint
+    from jetnae.io import ReadOptions
     from jetnae.scored import ScoreSummary
 
 SUFFIXES = (".root", ".h5")
 
 
 def score(
-    files: list[Path] = typer.Argument(..., help="Files with jets: ROOT, HDF5, Parquet or NumPy archives."),
+    files: list[Path] = typer.Argument(
+        ..., help="Files with jets: ROOT, HDF5, Parquet or NumPy archives; folders, 'patterns*', @lists of these."
+    ),
     model: str = typer.Option(
         "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
     ),
@@ -44,20 +53,35 @@ def score(
     soft_drop: reading.SoftDrop = False,
     chunk_size: reading.Chunk = None,
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, ..."),
+    engine: batch.EngineName = "torch",
+    workers: batch.Workers = None,
+    dask: batch.DaskAddress = "",
+    dask_jobqueue: batch.JobQueue = "",
+    dask_config: batch.DaskConfig = None,
+    memory_limit: batch.MemoryLimit = "",
+    resume: batch.Resume = False,
+    skip_bad: batch.SkipBad = False,
     force: bool = typer.Option(False, "--force", help="Replace an existing output."),
 ) -> None:
     """Give every jet an anomaly score; larger is more anomalous.
 
     Writes a tree `scores` with one entry per input event, in order, to be used as a friend of the input tree. Jets that
-    are cut away keep their place, without a score.
+    are cut away keep their place, without a score. Folders, patterns, lists, several workers, --resume and --skip-bad
+    keep a ledger beside the outputs, and write scores.report.json.
     """
-    from jetnae.cli.options import find_device, progress_bar
+    from jetnae.batch.names import expand
+    from jetnae.batch.settings import chunk_bytes
+    from jetnae.cli.options import find_device
     from jetnae.decorrelation import load_decorrelation
+    from jetnae.engines import require_engine
     from jetnae.folds import load_scorer
-    from jetnae.io import require_one_layout
-    from jetnae.scoring import DEFAULT_MODEL, ScoreJob, score_file
+    from jetnae.scoring import DEFAULT_MODEL
 
-    targets = _targets(files, output, force=force)
+    where = batch.Where(workers, dask, dask_jobqueue, dask_config)
+    is_batch = batch.is_batch(files, where, resume=resume, skip_bad=skip_bad)
+    inputs = expand([str(path) for path in files]) if is_batch else None
+    files = files if inputs is None else list(inputs.files)
+    targets = _targets(files, output, force=force) if inputs is None else {}
     checkpoint = load_scorer(model or DEFAULT_MODEL)
     decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
     options = reading.read_options(
@@ -70,15 +94,95 @@ def score(
         normalization=reading.normalization(files, cross_section, luminosity, sum_of_weights),
         clustering=(radius, min_jet_pt, soft_drop),
     )
-    if len(files) > 1:
-        require_one_layout(files, options)
-    found_device = find_device(device)
-    command = shlex.join(["jetnae", *sys.argv[1:]])
+    options = replace(options, chunk_bytes=chunk_bytes(memory_limit) if memory_limit else None)
+    require_engine(engine)
+    scoring = _Scoring(
+        model or DEFAULT_MODEL, checkpoint, options, find_device(device), engine, decorrelation, force=force
+    )
+    if inputs is None:
+        _one_by_one(targets, scoring)
+    else:
+        job = _batch_job(inputs, batch.output_folder(output, SUFFIXES), scoring, where)
+        batch.score_many(replace(job, resume=resume, skip_bad=skip_bad), where)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """How to score, the same for all files."""
+
+    model: str | Path
+    checkpoint: Checkpoint | FoldedCheckpoint
+    options: ReadOptions
+    device: torch.device
+    engine: str
+    decorrelation: Decorrelation | None
+    force: bool
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["jetnae", *sys.argv[1:]])
+
+
+def _one_by_one(targets: dict[Path, Path], scoring: _Scoring) -> None:
+    from jetnae.cli.options import progress_bar
+    from jetnae.io import require_one_layout
+    from jetnae.scoring import ScoreJob, score_file
+
+    if len(targets) > 1:
+        require_one_layout(list(targets), scoring.options)
     for path, target in targets.items():
-        job = ScoreJob(path, target, checkpoint, options, found_device, force, command, decorrelation)
+        job = ScoreJob(
+            path,
+            target,
+            scoring.checkpoint,
+            scoring.options,
+            scoring.device,
+            scoring.force,
+            scoring.command,
+            scoring.decorrelation,
+            scoring.engine,
+        )
         with progress_bar(f"scoring {path.name}") as update:
             summary = score_file(job, update)
-        _print(path, summary, checkpoint)
+        _print(path, summary, scoring.checkpoint)
+
+
+def _batch_job(inputs: Inputs, folder: Path, scoring: _Scoring, where: batch.Where) -> BatchJob:
+    """What the driver needs; paths are absolute, workers may stand elsewhere."""
+    from jetnae.batch.ledger import NAME, settings_hash
+    from jetnae.batch.names import score_targets
+    from jetnae.batch.run import BatchJob
+    from jetnae.batch.settings import is_file, settings_of
+    from jetnae.batch.tasks import Setup
+    from jetnae.checkpoint import Checkpoint, find_model
+    from jetnae.errors import InputError
+
+    options, checkpoint = scoring.options, scoring.checkpoint
+    if not isinstance(checkpoint, Checkpoint):
+        raise InputError(
+            f"'{checkpoint.name}' was trained in folds: many files are scored with one, name one of its folds, or "
+            "leave out folders, patterns, --workers, --dask, --resume and --skip-bad"
+        )
+    if options.layout is not None and is_file(options.layout):
+        options = replace(options, layout=str(Path(options.layout).absolute()))
+    folder = folder.absolute()
+    settings = settings_of(checkpoint, options, scoring.engine, scoring.decorrelation)
+    setup = Setup(
+        folder / NAME,
+        checkpoint.header.sha256,
+        settings_hash(settings),
+        options,
+        scoring.engine,
+        str(scoring.device),
+        scoring.decorrelation,
+        scoring.command,
+        overlap=where.is_here,
+    )
+    targets = score_targets([path.absolute() for path in inputs.files], folder)
+    model = find_model(scoring.model).read_bytes()
+    return BatchJob(
+        targets, folder, setup, settings, model, force=scoring.force, notes=inputs.notes, problems=inputs.problems
+    )
 
 
 def _targets(files: list[Path], output: Path | None, *, force: bool) -> dict[Path, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -14,7 +15,7 @@ from jetnae.errors import InputError, JetnaeError, MissingExtraError
 from jetnae.jets import Jets, four_vectors, from_cartesian, sum_constituents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jetnae.io.layouts import LabelRule
@@ -110,10 +111,24 @@ def identity_of(path: Path) -> str:
     return hashlib.sha256(f"{path.stat().st_size}".encode() + head).hexdigest()[:32]
 
 
-def ranges(n_events: int, chunk_size: int) -> Iterator[tuple[int, int]]:
-    """First row and end of each chunk, in order; no rows make one empty chunk."""
-    for start in range(0, max(n_events, 1), chunk_size):
-        yield start, min(start + chunk_size, n_events)
+def ranges(n_rows: int, chunk_size: int, rows: tuple[int, int] | None = None) -> Iterator[tuple[int, int]]:
+    """First row and end of each chunk, in order, of all rows or those from first to end; none make one empty chunk."""
+    first, end = rows or (0, n_rows)
+    for start in range(first, max(end, first + 1), chunk_size):
+        yield start, min(start + chunk_size, end)
+
+
+def split_at(boundaries: Iterable[int], n_rows: int) -> list[tuple[int, int]]:
+    """First row and end of parts of about `n_rows` rows, at least one, that begin and end at boundaries.
+
+    boundaries : rows in rising order, from 0 to the number of rows.
+    """
+    ends, last = [0], 0
+    for boundary in boundaries:
+        if boundary - ends[-1] > n_rows and last > ends[-1]:
+            ends.append(last)
+        last = int(boundary)
+    return list(pairwise([*ends, last]))
 
 
 @contextmanager

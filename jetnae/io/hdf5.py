@@ -12,14 +12,14 @@ import hdf5plugin  # noqa: F401  registers the blosc, lz4 and zstd filters with 
 import numpy as np
 
 from jetnae.errors import InputError
-from jetnae.io.assemble import MAX_ROW_BYTES, identity_of, ranges, reading
+from jetnae.io.assemble import MAX_ROW_BYTES, identity_of, ranges, reading, split_at
 from jetnae.io.columns import has_part, is_numeric_part, pick, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from jetnae.io.source import Data
+    from jetnae.io.source import Data, Rows
 
 FLOATS, INTEGERS = "floats", "integers"
 """What a pandas table is read as: one matrix of its floats and one of its integers, whatever blocks it has."""
@@ -110,18 +110,33 @@ class Hdf5Source:
             size += per_row * found.dataset.dtype.itemsize * float(np.prod(found.dataset.shape[1:], dtype=float))
         return max(int(n_bytes / max(size, 1.0)), 1)
 
-    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
-        """First row, end, and columns of each chunk of `step` rows, in order; a group without rows gives one chunk."""
+    def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:
+        """Parts that begin and end where the chunks of the largest do."""
+        found = [self._columns[tree][name] for name in {split(column)[0] for column in columns}]
+        stored = [each.dataset.chunks[0] for each in found if each.lengths is None and each.dataset.chunks]
+        step = max([1, *stored])
+        total = self.n_rows(tree, columns)
+        return split_at([*range(0, total, max(n_rows // step, 1) * step), total], n_rows)
+
+    def chunks(
+        self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
+    ) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; no rows give one empty chunk."""
         found = {name: self._columns[tree][name] for name in {split(column)[0] for column in columns}}
-        position: dict[str, int] = {}
         with reading(self._path, "HDF5"):
             _check_sizes(found)
-        n_rows = self.n_rows(tree, columns)
-        for start, stop in ranges(n_rows, step):
+            position = _positions(found, 0 if rows is None else rows[0])
+        for start, stop in ranges(self.n_rows(tree, columns), step, rows):
             with reading(self._path, "HDF5"):
                 data = _read(found, position, start, stop)
                 picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
             yield start, stop, picked
+
+
+def _positions(found: Mapping[str, _Column], first: int) -> dict[str, int]:
+    """Where the lists of row `first` begin in each dataset of lists."""
+    jagged = {column.dataset.name: column.lengths for column in found.values() if column.lengths is not None}
+    return {name: int(lengths[:first].sum(dtype=np.int64)) for name, lengths in jagged.items()} if first else {}
 
 
 def _read(found: Mapping[str, _Column], position: dict[str, int], start: int, stop: int) -> Data:
@@ -170,10 +185,21 @@ def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:
 
 
 def _members(group: Any) -> dict[str, Any]:
-    """What a group holds itself: no links to elsewhere, which may run in circles or lead out of the file."""
+    """What a group holds itself and can be read.
+
+    No links to elsewhere, which may run in circles or lead out of the file, and no numbers of unknown kinds.
+    """
     names = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
     found = {name: group[name] for name in names}
-    return {name: each for name, each in found.items() if not _is_elsewhere(each)}
+    return {name: each for name, each in found.items() if not _is_elsewhere(each) and _has_type(each)}
+
+
+def _has_type(member: Any) -> bool:
+    """Whether the type of a dataset is one that NumPy has; damaged files say anything."""
+    try:
+        return not isinstance(member, h5py.Dataset) or member.dtype is not None
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_elsewhere(member: Any) -> bool:

@@ -27,10 +27,13 @@ MAX_JETS = 100_000
 
 
 def counts_of(column: Any) -> IntArray:
-    """The lengths of a column's lists, (n_rows,)."""
+    """The lengths of a column's lists, (n_rows,); raises `ValueError` for negative ones, of damaged files."""
     layout = ak.to_layout(column)
     if isinstance(layout, ak.contents.ListOffsetArray):  # many times as fast as counting, as files mostly are
-        return np.diff(np.asarray(layout.offsets)).astype(np.int64, copy=False)
+        counts = np.diff(np.asarray(layout.offsets)).astype(np.int64, copy=False)
+        if len(counts) and counts.min() < 0:
+            raise ValueError("lists of negative lengths")
+        return counts
     return np.asarray(ak.num(column, axis=1), dtype=np.int64)
 
 

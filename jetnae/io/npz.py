@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from jetnae.io.source import Data
+    from jetnae.io.source import Data, Rows
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,15 @@ class NpzSource:
         names = {split(column)[0] for column in columns}
         return max(n_bytes // max(sum(self._members[name].row_bytes for name in names), 1), 1)
 
-    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
-        """First row, end, and columns of each chunk of `step` rows, in order; an archive without rows gives one."""
+    def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:
+        """One part: what is compressed in one stream has to be read from its beginning."""
+        del n_rows
+        return [(0, self.n_rows(tree, columns))]
+
+    def chunks(
+        self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
+    ) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; no rows give one empty chunk."""
         names = {split(column)[0] for column in columns}
         with ExitStack() as stack:
             with reading(self._path, "NumPy archive"):
@@ -110,7 +117,9 @@ class NpzSource:
                 for stream in streams.values():
                     if problem := _header(stream).problem:
                         raise ValueError(problem)
-            for start, stop in ranges(self.n_rows(tree, columns), step):
+                for name in names:
+                    _skip(streams[name], (rows or (0, 0))[0] * self._members[name].row_bytes)
+            for start, stop in ranges(self.n_rows(tree, columns), step, rows):
                 with reading(self._path, "NumPy archive"):
                     data = {name: _rows(streams[name], self._members[name], stop - start) for name in names}
                     picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
@@ -133,6 +142,14 @@ def _header(stream: Any) -> _Member:
     if member.row_bytes > MAX_ROW_BYTES:
         return _Member(shape, dtype, f"rows of {member.row_bytes} bytes")
     return member
+
+
+def _skip(stream: Any, n_bytes: int) -> None:
+    while n_bytes > 0:
+        found = len(stream.read(min(n_bytes, 1 << 24)))
+        if not found:
+            raise ValueError(f"{n_bytes} bytes are missing")
+        n_bytes -= found
 
 
 def _rows(stream: Any, member: _Member, n_rows: int) -> Any:

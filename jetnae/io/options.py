@@ -18,7 +18,8 @@ class ReadOptions:
     `Jets.events`. features : the same for names that the file need not have. selection : cuts whose columns are to be
     read where the file has them; whoever asks for the jets applies them.
     normalization : what event weights are scaled to. radius, min_pt, soft_drop : of jets that are clustered here; the
-    radius defaults to that of the layout. Raises `InputError` for a chunk size below one.
+    radius defaults to that of the layout. rows : first row and end of what to read, all by default. chunk_bytes :
+    uncompressed size of a chunk where `chunk_size` does not say. Raises `InputError` for a chunk size below one.
     """
 
     layout: str | None = None
@@ -32,6 +33,8 @@ class ReadOptions:
     radius: float | None = None
     min_pt: float | None = None
     soft_drop: bool = False
+    rows: tuple[int, int] | None = None
+    chunk_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.chunk_size is not None and self.chunk_size < 1:

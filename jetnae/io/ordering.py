@@ -17,6 +17,8 @@ def ordered_counts(local: Any, links: IntArray, n_jets: IntArray) -> IntArray | 
 
     local : the jet of each constituent within its event. links : (n_events,) constituents, n_jets : (n_events,) jets.
     """
+    if len(links) != len(n_jets) or int(links.sum()) != len(local) or (len(n_jets) and n_jets.min() < 0):
+        return None
     counts = np.zeros(int(n_jets.sum()), dtype=np.int64)
     ordered = local.dtype.kind == "i" and _count(np.ascontiguousarray(local), links, n_jets, counts)
     return counts if ordered else None

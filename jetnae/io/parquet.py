@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
 from jetnae.errors import MissingExtraError
-from jetnae.io.assemble import identity_of, reading
+from jetnae.io.assemble import identity_of, reading, split_at
 from jetnae.io.columns import pick, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from jetnae.io.source import Data
+    from jetnae.io.source import Data, Rows
 
 
 @contextmanager
@@ -82,38 +83,63 @@ class ParquetSource:
         )
         return max(n_bytes * self.trees[tree] // max(int(size), 1), 1)
 
-    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
-        """First row, end, and columns of each chunk of `step` rows, in order; a table without rows gives one chunk."""
+    def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:
+        """Parts that begin and end where row groups do."""
+        del tree, columns
+        return split_at(self._groups(), n_rows)
+
+    def _groups(self) -> list[int]:
+        """The first row of each row group, and the end."""
+        metadata = self._file.metadata
+        return [0, *accumulate(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))]
+
+    def chunks(
+        self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
+    ) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; no rows give one empty chunk."""
         names = list(dict.fromkeys(split(column)[0] for column in columns))
-        start = 0
-        for table in self._tables(names, step):
+        start, stop = rows or (0, self.trees[tree])
+        if start == stop:
+            empty = self._file.schema_arrow.empty_table()
+            with reading(self._path, "Parquet"):
+                picked = {column: pick(_column(empty[split(column)[0]]), split(column)[1]) for column in columns}
+            yield start, stop, picked
+            return
+        for table in self._tables(names, step, start, stop):
             with reading(self._path, "Parquet"):
                 data = {name: _column(table[name]) for name in names}
                 picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}
             yield start, start + table.num_rows, picked
             start += table.num_rows
-        if not self.trees[tree]:
-            empty = self._file.schema_arrow.empty_table()
-            with reading(self._path, "Parquet"):
-                yield 0, 0, {column: pick(_column(empty[split(column)[0]]), split(column)[1]) for column in columns}
 
-    def _tables(self, names: list[str], step: int) -> Iterator[Any]:
-        """Tables of exactly `step` rows, the last with what is left; batches end where row groups do."""
+    def _tables(self, names: list[str], step: int, start: int, stop: int) -> Iterator[Any]:
+        """Tables of exactly `step` of the rows from `start` to `stop`, the last with what is left."""
         import pyarrow as pa
 
         waiting: list[Any] = []
         n_rows = 0
-        with reading(self._path, "Parquet"):
-            for batch in self._file.iter_batches(batch_size=step, columns=names):
-                waiting.append(batch)
-                n_rows += batch.num_rows
-                if n_rows >= step:
-                    table = pa.Table.from_batches(waiting)
-                    yield table.slice(0, step)
-                    waiting = table.slice(step).to_batches()
-                    n_rows -= step
+        for batch in self._batches(names, step, start, stop):
+            waiting.append(batch)
+            n_rows += batch.num_rows
+            if n_rows >= step:
+                table = pa.Table.from_batches(waiting)
+                yield table.slice(0, step)
+                waiting = table.slice(step).to_batches()
+                n_rows -= step
         if n_rows:
             yield pa.Table.from_batches(waiting)
+
+    def _batches(self, names: list[str], step: int, start: int, stop: int) -> Iterator[Any]:
+        """The rows from `start` to `stop`, in batches that end where row groups do; no other row group is read."""
+        ends = self._groups()
+        wanted = [i for i, (first, end) in enumerate(pairwise(ends)) if end > start and first < stop]
+        place = ends[wanted[0]] if wanted else start
+        with reading(self._path, "Parquet"):
+            for batch in self._file.iter_batches(batch_size=step, columns=names, row_groups=wanted):
+                skipped, place = max(start - place, 0), place + batch.num_rows
+                part = batch.slice(skipped, max(batch.num_rows - skipped - max(place - stop, 0), 0))
+                if part.num_rows:
+                    yield part
 
 
 def _column(column: Any) -> Any:

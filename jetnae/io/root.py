@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import uproot
 
-from jetnae.io.assemble import ranges, reading
+from jetnae.io.assemble import ranges, reading, split_at
 from jetnae.io.columns import pick, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from jetnae.io.source import Data
+    from jetnae.io.source import Data, Rows
 
 KINDS = {"TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple"}
 
@@ -83,11 +83,36 @@ class RootSource:
         with reading(self._path, "ROOT"):
             return max(int(self._trees[tree].num_entries_for(n_bytes, filter_name=names.__contains__)), 1)
 
-    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
-        """First row, end, and columns of each chunk of `step` rows, in order; a tree without rows gives one chunk."""
+    def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:
+        """Parts that begin and end where baskets of all columns, or clusters, do."""
+        found = self._trees[tree]
+        names = {split(column)[0] for column in columns}
+        with reading(self._path, "ROOT"):
+            if isinstance(found, uproot.TTree):
+                boundaries = found.common_entry_offsets(filter_name=names.__contains__)
+            else:
+                boundaries = [*(each.num_first_entry for each in found.cluster_summaries), found.num_entries]
+            return split_at(boundaries, n_rows)
+
+    def _require_whole(self, tree: str, names: Collection[str]) -> None:
+        """Raises `InputError` where the baskets of a branch do not hold as many rows as the tree says."""
+        found, n_rows = self._trees[tree], self.trees[tree]
+        if not isinstance(found, uproot.TTree):
+            return
+        with reading(self._path, "ROOT"):
+            for name in names:
+                branch = found[name]
+                if branch.num_baskets and int(branch.entry_offsets[-1]) != n_rows:
+                    raise ValueError(f"{branch.entry_offsets[-1]} of {n_rows} rows in the branch {name}")
+
+    def chunks(
+        self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
+    ) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order; no rows give one empty chunk."""
+        self._require_whole(tree, {split(column)[0] for column in columns})
         names = {split(column)[0] for column in columns}
         wanted = names.__contains__  # by name: what uproot calls expressions would be evaluated
-        for start, stop in ranges(self.trees[tree], step):
+        for start, stop in ranges(self.trees[tree], step, rows):
             with reading(self._path, "ROOT"):
                 data = self._trees[tree].arrays(filter_name=wanted, entry_start=start, entry_stop=stop, how=dict)
                 picked = {column: pick(data[split(column)[0]], split(column)[1]) for column in columns}

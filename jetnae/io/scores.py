@@ -74,6 +74,22 @@ def read_scores(path: Path) -> Scores:
     return scores
 
 
+def read_header(path: Path) -> tuple[Mapping[str, Any], int, int]:
+    """How a score file was made, and its numbers of events and jets; empty and zero for any other file."""
+    try:
+        if path.suffix == ".h5":
+            with h5py.File(path, "r") as file:
+                counts = file["events"][COUNTER][:]
+                provenance = json.loads(file.attrs["provenance"])
+        else:
+            with uproot.open(path) as file:
+                counts = ak.to_numpy(file[TREE][COUNTER].array())
+                provenance = json.loads(str(file["provenance"]))
+    except Exception:  # whatever a file of something else makes the libraries say
+        return {}, 0, 0
+    return (provenance, len(counts), int(counts.sum())) if isinstance(provenance, dict) else ({}, 0, 0)
+
+
 class _RootWriter:
     def __init__(self, file: Any) -> None:
         self._file = file

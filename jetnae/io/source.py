@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     Data = dict[str, Any]
+    Rows = tuple[int, int]
 
 
 class Source(Protocol):
@@ -37,5 +38,16 @@ class Source(Protocol):
     def rows_for(self, tree: str, columns: Collection[str], n_bytes: int) -> int:
         """How many rows of these columns fill so many bytes, at least one."""
 
-    def chunks(self, tree: str, columns: Collection[str], step: int) -> Iterator[tuple[int, int, Data]]:
-        """First row, end, and columns of each chunk of `step` rows, in order; a tree without rows gives one chunk."""
+    def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:
+        """The rows in parts of about so many, first row and end of each, that can be read apart without reading twice.
+
+        A tree without rows is one empty part.
+        """
+
+    def chunks(
+        self, tree: str, columns: Collection[str], step: int, rows: Rows | None = None
+    ) -> Iterator[tuple[int, int, Data]]:
+        """First row, end, and columns of each chunk of `step` rows, in order, of all rows or those from first to end.
+
+        No rows give one empty chunk.
+        """

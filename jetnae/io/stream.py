@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from jetnae.io.links import LINKS, listed
 from jetnae.jets import FOUR_VECTOR, WEIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jetnae.io.matching import Match
@@ -42,12 +43,16 @@ PLAUSIBLE_PT = 10_000.0
 
 @dataclass(frozen=True)
 class JetFile:
-    """An open file: how it is read, its number of rows, its identity, and its jets, to be iterated once."""
+    """An open file: how it is read, its rows that are asked for, its identity, and their jets, to be iterated once.
+
+    parts : cuts all rows into parts of about so many chunks, first row and end of each.
+    """
 
     match: Match
     n_events: int
     identity: str
     chunks: Iterator[Jets]
+    parts: Callable[[int], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
@@ -69,23 +74,41 @@ class _Plan:
 def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> JetFile:
     """The jets of an open file; raises `InputError` for columns that are not there."""
     plan = _plan(source, match, options, path)
-    fitting_step = source.rows_for(match.tree, plan.columns, TARGET_BYTES)
-    step = min(options.chunk_size or fitting_step, MAX_CHUNKS * fitting_step)
-    chunks = _chunks(source, plan, step, path)
+    fitting_step = source.rows_for(match.tree, plan.columns, options.chunk_bytes or TARGET_BYTES)
+    most = fitting_step if options.chunk_bytes else MAX_CHUNKS * fitting_step
+    step = min(options.chunk_size or fitting_step, most)
+    n_rows = source.n_rows(match.tree, plan.columns)
+    first, end = options.rows or (0, n_rows)
+    if not 0 <= first <= end <= n_rows:
+        raise InputError(f"{path}: rows {first} to {end} of {n_rows}, the file is another one than before")
+    chunks = _chunks(source, plan, step, path, (first, end))
     if options.normalization is not None:
         chunks = map(options.normalization.apply, chunks)
-    return JetFile(match, source.n_rows(match.tree, plan.columns), source.identity, chunks)
+    parts = partial(_parts, source, plan, step)
+    return JetFile(match, end - first, source.identity, chunks, parts)
 
 
-def _chunks(source: Source, plan: _Plan, step: int, path: Path) -> Iterator[Jets]:
-    """The jets in order; an empty tree gives one empty chunk."""
-    for start, stop, data in source.chunks(plan.match.tree, plan.columns, step):
+def _parts(source: Source, plan: _Plan, step: int, n_chunks: int) -> list[tuple[int, int]]:
+    return source.parts(plan.match.tree, plan.columns, n_chunks * step)
+
+
+def _chunks(source: Source, plan: _Plan, step: int, path: Path, wanted: tuple[int, int]) -> Iterator[Jets]:
+    """The jets in order; no rows give one empty chunk."""
+    for start, stop, data in source.chunks(plan.match.tree, plan.columns, step, wanted):
         with fitting(path, plan.match):
+            _require_rows(data, stop - start)
             rows = Rows(stop - start, start, _plain(data, plan.events), _plain(data, plan.extra))
             jets = build_jets(_found(data, plan), rows, plan.match)
         if start == 0:
             _warn_of_units(jets, path)
         yield jets
+
+
+def _require_rows(data: Data, n_rows: int) -> None:
+    """Raises `ValueError` where a column is shorter than the file says: compiled passes would read beyond its end."""
+    for name, column in data.items():
+        if len(column) != n_rows:
+            raise ValueError(f"{len(column)} of {n_rows} rows of {name}")
 
 
 def _plain(data: Data, names: dict[str, str]) -> dict[str, Any]:
