@@ -10,11 +10,13 @@ import torch
 from jetnae.errors import InputError, NotConvergedError
 from jetnae.sampling import (
     Langevin,
+    SphereWalk,
     at_temperature,
     metropolis_sphere_chain,
     resample,
     run_sphere_chain,
     sphere_points,
+    walk_on_sphere,
 )
 from jetnae.sampling.sphere import geodesic, tangent
 
@@ -50,6 +52,40 @@ def test_a_metropolis_chain_has_the_moments_of_von_mises_and_fisher(dim: int) ->
     assert float(z[:, 0].mean()) == pytest.approx(mean, abs=first_error)
     assert float(z[:, 0].square().mean()) == pytest.approx(second, abs=second_error)
     assert float(z[:, 1].mean()) == pytest.approx(0, abs=5 / n**0.5)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5])
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_walk_has_the_moments_of_von_mises_and_fisher(dim: int, temperature: float) -> None:
+    n = 8_000
+    rule = SphereWalk(400, temperature)
+    # an energy of T times the usual one has the usual density
+    z, accepted = walk_on_sphere(
+        lambda z: temperature * energy(z), sphere_points(n, dim, generator()), rule, generator(2)
+    )
+    assert 0.5 < float(accepted.mean()) < 0.99
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(n))
+    mean = expected_mean(dim)
+    assert float(z[:, 0].mean()) == pytest.approx(mean, abs=5 * float(z[:, 0].std()) / n**0.5)
+    second = 1 - (dim - 1) / KAPPA * mean
+    assert float(z[:, 0].square().mean()) == pytest.approx(second, abs=5 * float(z[:, 0].square().std()) / n**0.5)
+    assert float(z[:, 1].mean()) == pytest.approx(0, abs=5 / n**0.5)
+
+
+def test_a_walk_does_not_ask_for_gradients() -> None:
+    stairs = lambda z: (4 * z[:, 0]).round()  # noqa: E731  no gradient anywhere
+    z, _ = walk_on_sphere(stairs, sphere_points(20_000, 3, generator()), SphereWalk(100, 1.0), generator(2))
+    # on the sphere in three dimensions each coordinate is even in [-1, 1] before the weights
+    grid = torch.linspace(-1, 1, 200_001)
+    weight = torch.exp(-(4 * grid).round())
+    expected = float((grid * weight).sum() / weight.sum())
+    assert float(z[:, 0].mean()) == pytest.approx(expected, abs=5 * float(z[:, 0].std()) / 20_000**0.5)
+
+
+@pytest.mark.parametrize("settings", [(-1, 1.0), (5, 0.0), (5, 1.0, (0.0, 0.1)), (5, 1.0, (0.2, 0.1))])
+def test_walks_without_sense_are_refused(settings: tuple[object, ...]) -> None:
+    with pytest.raises(InputError, match="walk: expected"):
+        SphereWalk(*settings)  # type: ignore[arg-type]
 
 
 def test_even_huge_steps_keep_an_even_sphere_even() -> None:

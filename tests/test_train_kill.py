@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_events(tmp_path / "qcd.root", np.random.default_rng(1).integers(5, 40, (60, 2)).tolist())
     monkeypatch.setenv("JETNAE_DATA", str(tmp_path))
     data = DataConfig(("qcd.root",), n_jets=60, pt=(1.0, 5000.0), abs_eta=3.0, radius=0.8)
-    steps = TrainConfig(60, RATE, 200, batch_size=16, save_every=3, check_every=10, burn_in=10)
+    steps = TrainConfig(60, RATE, 200, batch_size=16, save_every=3, check_every=10, burn_in=10, average=0.9)
     write_run_config(tmp_path / "run.toml", RunConfig(data, NAE, steps, features=SPEC))
     return tmp_path
 

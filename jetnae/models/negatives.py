@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,16 +13,19 @@ from jetnae.errors import InputError
 from jetnae.sampling import (
     Bounds,
     Langevin,
+    SphereWalk,
     at_temperature,
     resample,
     run_chain,
     run_sphere_chain,
     sphere_points,
+    walk_on_sphere,
 )
 from jetnae.sampling.bounds import share_at
 from jetnae.sampling.langevin import Energy, Projection
 from jetnae.sampling.simplex import even, rescale, share_of_zeros
 
+Rule = TypeVar("Rule", Langevin, SphereWalk)
 Start = Literal["on_manifold", "persistent", "contrastive"]
 MAX_REPLAY = 1_000_000
 
@@ -66,6 +69,7 @@ class Sampling:
 
     start : on_manifold begins in the latent space (arXiv:2105.05735); persistent where earlier visible chains ended;
         contrastive at the data of the batch.
+    walk : latent chain of images by exact Metropolis steps, in place of `latent`.
     latent, visible : chains of images, on the energy in units of its mean over data before normalization begins, so
         that temperatures are in that unit; visible lengths are in units of the typical residual sqrt(D * energy_scale).
     features : chains of feature vectors.
@@ -74,6 +78,7 @@ class Sampling:
     """
 
     start: Start = "on_manifold"
+    walk: SphereWalk | None = None
     latent: Langevin = field(default_factory=lambda: Langevin(10, 0.02, 0.28, max_gradient=5.0))
     visible: Langevin = field(default_factory=lambda: Langevin(10, 0.0125, 5e-4, max_gradient=2.0))
     features: FeatureSampling = field(default_factory=FeatureSampling)
@@ -133,7 +138,9 @@ class ImageSampler:
     @property
     def temperatures(self) -> dict[str, float]:
         """Effective temperatures of both chains in the unit of the energy."""
-        rules = {"latent": self.settings.latent, "visible": self.settings.visible}
+        rules = {"latent": self.settings.walk or self.settings.latent, "visible": self.settings.visible}
+        if not self.settings.visible.n_steps:
+            del rules["visible"]
         return {name: rule.temperature * self.scale for name, rule in rules.items()}
 
     def fresh(self, n: int, generator: torch.Generator) -> Tensor:
@@ -148,8 +155,9 @@ class ImageSampler:
 
     def latent(self, z: Tensor, generator: torch.Generator, *, length: int = 1) -> Tensor:
         """Chain on the sphere with the energy H(z) = E(f_d(z))."""
-        rule = longer(self.settings.latent, length)
-        return run_sphere_chain(lambda z: self.energy(self.decode(z)) / self.scale, z, rule, generator)
+        if self.settings.walk is not None:
+            return walk_on_sphere(self._latent_energy, z, longer(self.settings.walk, length), generator)[0]
+        return run_sphere_chain(self._latent_energy, z, longer(self.settings.latent, length), generator)
 
     def visible(self, x: Tensor, generator: torch.Generator, *, length: int = 1, create_graph: bool = False) -> Tensor:
         """Chain of images that stay non-negative with the pixel sum of the data, or in [0, 1]."""
@@ -167,6 +175,9 @@ class ImageSampler:
     def at_bounds(self, x: Tensor) -> float:
         """Share of pixels that were clamped."""
         return share_of_zeros(x) if self.pixel_sum is not None else share_at(x, 0, 1)
+
+    def _latent_energy(self, z: Tensor) -> Tensor:
+        return self.energy(self.decode(z)) / self.scale
 
     @property
     def _unit(self) -> float:
@@ -230,6 +241,6 @@ class FeatureSampler:
         return at_temperature(self.temperature, noise_std**2 / (2 * self.temperature), n_steps, metropolis=True)
 
 
-def longer(rule: Langevin, length: int) -> Langevin:
+def longer(rule: Rule, length: int) -> Rule:
     """The same rule with `length` times as many steps."""
     return replace(rule, n_steps=rule.n_steps * length)

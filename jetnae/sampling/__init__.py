@@ -5,12 +5,21 @@ from __future__ import annotations
 from jetnae.sampling.bounds import Bounds
 from jetnae.sampling.langevin import Langevin, at_temperature, metropolis_chain, run_chain
 from jetnae.sampling.replay import replay_starts, replay_store
-from jetnae.sampling.sphere import Resampled, metropolis_sphere_chain, resample, run_sphere_chain, sphere_points
+from jetnae.sampling.sphere import (
+    Resampled,
+    SphereWalk,
+    metropolis_sphere_chain,
+    resample,
+    run_sphere_chain,
+    sphere_points,
+    walk_on_sphere,
+)
 
 __all__ = [
     "Bounds",
     "Langevin",
     "Resampled",
+    "SphereWalk",
     "at_temperature",
     "metropolis_chain",
     "metropolis_sphere_chain",
@@ -20,4 +29,5 @@ __all__ = [
     "run_chain",
     "run_sphere_chain",
     "sphere_points",
+    "walk_on_sphere",
 ]

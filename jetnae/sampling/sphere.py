@@ -67,6 +67,48 @@ def metropolis_sphere_chain(
     return z, accepted / max(rule.n_steps, 1)
 
 
+@dataclass(frozen=True)
+class SphereWalk:
+    """Metropolis steps on the unit sphere without gradients, exact for exp(-E/T) however rough the energy is.
+
+    temperature : T in the unit of the energy. scales : smallest and largest size of a step, as the noise per component
+    before it is put back onto the sphere; each step draws its own, evenly in the logarithm, so that one rule explores
+    wide basins and settles in narrow ones.
+    """
+
+    n_steps: int
+    temperature: float
+    scales: tuple[float, float] = (0.03, 0.6)
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 0 or self.temperature <= 0 or not 0 < self.scales[0] <= self.scales[1]:
+            raise InputError(f"walk: expected n_steps >= 0, temperature > 0, 0 < scales[0] <= scales[1], found {self}")
+
+
+@torch.no_grad()
+def walk_on_sphere(
+    energy: Energy, start: Tensor, rule: SphereWalk, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Run a Metropolis chain on the unit sphere (n, d); returns its end and the share accepted (n,).
+
+    The proposal normalize(z + s noise) depends on the angle between both points only, the same on the way back: the
+    acceptance is min(1, exp(-(E' - E)/T)) (Metropolis et al., J. Chem. Phys. 21 (1953) 1087).
+    """
+    z = start.detach()
+    value, low, high = energy(z), math.log(rule.scales[0]), math.log(rule.scales[1])
+    accepted = torch.zeros(len(z), device=z.device)
+    for _ in range(rule.n_steps):
+        scale = (low + (high - low) * torch.rand(len(z), 1, generator=generator, device=z.device, dtype=z.dtype)).exp()
+        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        proposed = normalize(z + scale * noise, dim=1)
+        new_value = energy(proposed)
+        uniform = torch.rand(len(z), generator=generator, device=z.device, dtype=z.dtype)
+        accept = uniform.log() < (value - new_value) / rule.temperature
+        accepted += accept
+        z, value = torch.where(accept[:, None], proposed, z), torch.where(accept, new_value, value)
+    return z, accepted / max(rule.n_steps, 1)
+
+
 def geodesic(z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Where the geodesic from `z` (n, d) along the tangent vector `v` (n, d) ends, and the vector that leads back."""
     length = v.norm(dim=1, keepdim=True)

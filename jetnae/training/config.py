@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ class TrainConfig:
     """How long and how fast to learn.
 
     n_steps, learning_rate : of the model's own loss; pretrain_*: of the plain reconstruction before it (NAE only).
+    pretrain_decay : share of that rate at the end of the pretraining, reached along half a cosine.
+    decoder_rate : learning rate of the decoder in units of `learning_rate`, in the steps of the model's own loss: a
+    decoder that follows slowly keeps to the manifold of the data.
+    average : memory of the mean of the weights in those steps, as the share that the mean keeps in each; 0 takes the
+    weights as they are. The mean is what is checked and selected.
     max_gradient : limit on the norm of the gradient over all weights. save_every : steps between saved states.
     check_every : steps between checks on held-out background, of which one becomes the result. burn_in : steps of the
     model's own loss before a check may be chosen.
@@ -30,6 +36,9 @@ class TrainConfig:
     learning_rate: float
     pretrain_steps: int = 0
     pretrain_learning_rate: float = 1e-3
+    pretrain_decay: float = 1.0
+    decoder_rate: float = 1.0
+    average: float = 0.0
     batch_size: int = 128
     max_gradient: float = 1.0
     seed: int = 1
@@ -42,6 +51,8 @@ class TrainConfig:
             raise InputError("expected n_steps, pretrain_steps and burn_in of at least 0")
         if min(self.batch_size, self.save_every, self.check_every) < 1:
             raise InputError("expected batch_size, save_every and check_every of at least 1")
+        if not 0 < self.pretrain_decay <= 1 or not 0 <= self.average < 1 or self.decoder_rate < 0:
+            raise InputError("expected pretrain_decay in (0, 1], average in [0, 1) and decoder_rate of at least 0")
         if min(self.learning_rate, self.pretrain_learning_rate, self.max_gradient) <= 0 or not 0 <= self.seed < 2**63:
             raise InputError("expected learning rates and max_gradient above 0, and a seed from 0 to 2^63 - 1")
 
@@ -49,6 +60,14 @@ class TrainConfig:
     def total(self) -> int:
         """Steps of both phases."""
         return self.pretrain_steps + self.n_steps
+
+    def rate(self, step: int, *, decoder: bool = False) -> float:
+        """Learning rate of a step, of the decoder or of all else."""
+        if step >= self.pretrain_steps:
+            return self.learning_rate * (self.decoder_rate if decoder else 1.0)
+        done = step / self.pretrain_steps
+        share = self.pretrain_decay + (1 - self.pretrain_decay) * (1 + math.cos(math.pi * done)) / 2
+        return self.pretrain_learning_rate * share
 
 
 @dataclass(frozen=True)

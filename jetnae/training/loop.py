@@ -15,7 +15,7 @@ from torch import nn
 from jetnae.checkpoint import Header, save_checkpoint
 from jetnae.errors import InputError, NotConvergedError
 from jetnae.models.model import Logs
-from jetnae.training import trouble
+from jetnae.training import averaging, trouble
 from jetnae.training.batches import Inputs, make_inputs
 from jetnae.training.config import FitConfig, RunConfig, write_run_config
 from jetnae.training.distributed import Group
@@ -85,6 +85,8 @@ def train_on(
     group = group or Group()
     check_output(output, resume=resume)
     group.wait()
+    # moments and softmax tails fall below 1e-38, where a processor takes tens of times longer for each operation
+    torch.set_flush_denormal(True)
     setup = make_setup(data, config, device, group)
     identity = _identity(data)
     if resume:
@@ -145,6 +147,7 @@ def _begin(setup: Setup, state: State) -> None:
     generator = torch.Generator(setup.device).manual_seed(setup.config.train.seed)
     state.model.begin(setup.training.draw_at_most(N_BEGIN, generator), state.generator)
     setup.group.agree(state.model)
+    state.optimizer.state.clear()  # the moments of the reconstruction say nothing of the loss that follows
     state.record.watch = type(state.record.watch)()
     state.keep_good()
 
@@ -153,7 +156,6 @@ def _step(setup: Setup, state: State) -> tuple[Logs, str | None]:
     """One update of the weights, or what kept it from being made."""
     settings, model, group = setup.config.train, state.model, setup.group
     pretraining = state.step < settings.pretrain_steps
-    rate = settings.pretrain_learning_rate if pretraining else settings.learning_rate
     x = setup.training.draw(group.share(settings.batch_size), state.generator)
     try:
         loss, logs = (model.pretrain_loss if pretraining else model.loss)(x, state.generator)
@@ -164,13 +166,15 @@ def _step(setup: Setup, state: State) -> tuple[Logs, str | None]:
     if len(finite) < len(found):
         return finite, "the loss is not finite"
     for parameters in state.optimizer.param_groups:
-        parameters["lr"] = rate * state.record.factor
+        parameters["lr"] = settings.rate(state.step, decoder=parameters["slow"]) * state.record.factor
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     group.average_gradients(model, settings.batch_size)
     if not math.isfinite(float(nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient))):
         return finite, "the gradient is not finite"
     state.optimizer.step()
+    if not pretraining:
+        averaging.follow(state, settings.average, state.step - settings.pretrain_steps)
     return finite, None
 
 

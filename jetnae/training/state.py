@@ -26,6 +26,7 @@ from jetnae.training.recovery import Watch
 from jetnae.training.selection import Check, weight_norm
 
 STATE = "state.safetensors"
+DECODER = "decoder."
 Sections = dict[str, dict[str, Tensor]]
 
 
@@ -56,7 +57,10 @@ class Record:
 
 @dataclass
 class State:
-    """A training at a moment: model, optimizer, generator, where it stands, the last good and the best state so far."""
+    """A training at a moment: model, optimizer, generator, where it stands, the last good and the best state so far.
+
+    average : of the weights over the last steps, by name, where that is asked for.
+    """
 
     model: Model
     optimizer: torch.optim.Adam
@@ -65,6 +69,7 @@ class State:
     record: Record = field(default_factory=Record)
     good: Sections = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
     seconds_before: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
@@ -88,7 +93,7 @@ class State:
     def keep_best(self, check: Check, rank: tuple[int, float]) -> None:
         """Remember the weights as the result, as far as is known."""
         self.record.best, self.record.rank = asdict(check), rank
-        self.best = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+        self.best = _copies({**self.model.state_dict(), **self.average})
 
 
 def initial_state(config: FitConfig | RunConfig, spec: Spec, device: torch.device, group: Group, attempt: int) -> State:
@@ -98,7 +103,10 @@ def initial_state(config: FitConfig | RunConfig, spec: Spec, device: torch.devic
     with torch.random.fork_rng(devices=[]):  # layers initialize from the global generator: leave it as it was
         torch.manual_seed(seed)
         model = build_model(name, options, spec).to(device)
-    optimizer = torch.optim.Adam([{"params": list(model.parameters())}])
+    decoder = [each for key, each in model.named_parameters() if key.startswith(DECODER)]
+    others = [each for key, each in model.named_parameters() if not key.startswith(DECODER)]
+    groups = [{"params": others, "slow": False}, {"params": decoder, "slow": True}]
+    optimizer = torch.optim.Adam([group for group in groups if group["params"]] or groups[:1])
     generator = torch.Generator(device).manual_seed((seed + 7_919 * group.rank) % 2**63)
     state = State(model, optimizer, generator)
     state.record.attempt = attempt
@@ -113,6 +121,7 @@ def snapshot(state: State) -> Sections:
         "model": _copies(state.model.state_dict()),
         "optimizer": _copies({f"{i}.{key}": value for i, each in moments.items() for key, value in each.items()}),
         "training": _copies(state.model.training_state()),
+        "average": _copies(state.average),
     }
 
 
@@ -121,6 +130,7 @@ def put_back(state: State, sections: Mapping[str, Mapping[str, Tensor]]) -> None
     state.model.load_state_dict(dict(sections.get("model", {})))
     device = state.generator.device
     state.model.load_training_state({key: value.to(device) for key, value in _copies(sections["training"]).items()})
+    state.average = _on(state, _copies(sections["average"]))
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _copies(sections["optimizer"]).items():
         index, name = key.split(".")
@@ -203,7 +213,8 @@ def _apply(
     state.generator.set_state(mine.pop("generator"))
     for when in ("now", "good"):
         sections = {
-            name: _section({**tensors, **mine}, f"{when}.{name}") for name in ("model", "optimizer", "training")
+            name: _section({**tensors, **mine}, f"{when}.{name}")
+            for name in ("model", "optimizer", "training", "average")
         }
         if when == "now":
             put_back(state, sections)

@@ -31,6 +31,8 @@ def finish(setup: Setup, state: State) -> dict[str, Any]:
     """
     qualified = _select(setup, state)
     generator = torch.Generator(setup.device).manual_seed(setup.config.train.seed)
+    if not setup.config.train.n_steps:  # nothing was normalized, but chains need their scales
+        state.model.begin(setup.training.draw_at_most(N_FINISH, generator), generator)
     state.model.finish(setup.training.draw_at_most(N_FINISH, generator))
     measured, chains = measure(
         state.model, setup.held_out, generator, step=state.step, chains=(FINAL_CHAINS, FINAL_LENGTH)

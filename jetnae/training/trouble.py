@@ -13,6 +13,7 @@ import torch
 from jetnae.errors import NotConvergedError
 from jetnae.models.chains import Density
 from jetnae.models.model import Logs
+from jetnae.training.averaging import averaged
 from jetnae.training.recovery import (
     MAX_RESTARTS,
     MAX_ROLLBACKS,
@@ -110,12 +111,14 @@ def check(setup: Setup, state: State) -> tuple[Logs, Finding]:
 def full_check(setup: Setup, state: State) -> Check:
     """The check of a state within the phase of the model's own loss, with warnings; the same random numbers always."""
     generator = torch.Generator(setup.device).manual_seed(setup.config.train.seed)
-    measured, chains = measure(state.model, setup.checked, generator, step=state.step)
-    measured = replace(measured, mean_input=setup.baseline.share(state.model, setup.checked))
-    for warning in (
-        dead_latents(state.model, setup.checked),
-        None if chains is None else stuck_chains(chains, setup.checked),
-    ):
+    with averaged(state):
+        measured, chains = measure(state.model, setup.checked, generator, step=state.step)
+        measured = replace(measured, mean_input=setup.baseline.share(state.model, setup.checked))
+        warnings = (
+            dead_latents(state.model, setup.checked),
+            None if chains is None else stuck_chains(chains, setup.checked),
+        )
+    for warning in warnings:
         _warn(state, warning)
     return measured.averaged(setup.group.average)
 
