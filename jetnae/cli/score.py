@@ -72,7 +72,6 @@ def score(
     from jetnae.batch.names import expand
     from jetnae.batch.settings import chunk_bytes
     from jetnae.cli.options import find_device
-    from jetnae.decorrelation import load_decorrelation
     from jetnae.engines import require_engine
     from jetnae.folds import load_scorer
     from jetnae.scoring import DEFAULT_MODEL
@@ -83,7 +82,7 @@ def score(
     files = files if inputs is None else list(inputs.files)
     targets = _targets(files, output, force=force) if inputs is None else {}
     checkpoint = load_scorer(model or DEFAULT_MODEL)
-    decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
+    decorrelation = None if decorrelate is None else _decorrelation(decorrelate)
     options = reading.read_options(
         layout=layout,
         collection=collection,
@@ -104,6 +103,12 @@ def score(
     else:
         job = _batch_job(inputs, batch.output_folder(output, SUFFIXES), scoring, where)
         batch.score_many(replace(job, resume=resume, skip_bad=skip_bad), where)
+
+
+def _decorrelation(path: Path) -> Decorrelation:
+    from jetnae.decorrelation import load_decorrelation
+
+    return load_decorrelation(path)
 
 
 @dataclass(frozen=True)
