@@ -37,10 +37,12 @@ UNSTABLE = {"command", "settings", "engine"}
 def make_job(files: list[Path], folder: Path, model: Path, *, engine: str = "torch", **options: Any) -> BatchJob:
     """A job on these files; `options` are of `ReadOptions` or of `BatchJob`."""
     of_job = {name: options.pop(name) for name in ("resume", "skip_bad", "force", "patience") if name in options}
-    checkpoint, reading = load_checkpoint(model), ReadOptions(**{"chunk_size": 2, **options})
+    checkpoint, reading = load_scorer(model), ReadOptions(**{"chunk_size": 2, **options})
     settings = settings_of(checkpoint, reading, engine, None)
-    setup = Setup(folder / NAME, checkpoint.header.sha256, settings_hash(settings), reading, engine)
-    return BatchJob(score_targets(files, folder), folder, setup, settings, model.read_bytes(), **of_job)
+    header = checkpoint.header
+    setup = Setup(folder / NAME, header.sha256, settings_hash(settings), reading, engine, model_name=header.name)
+    content = model_files(model, checkpoint)
+    return BatchJob(score_targets(files, folder), folder, setup, settings, content, **of_job)
 
 
 def run(files: list[Path], folder: Path, model: Path, **options: Any) -> BatchSummary:
@@ -259,10 +261,10 @@ def test_a_file_of_another_kind_is_a_bad_one(many: list[Path], small_checkpoint:
 
 def test_a_checkpoint_that_changed_ends_the_run(many: list[Path], small_checkpoint: Path, tmp_path: Path) -> None:
     job = make_job(many, tmp_path / "out", small_checkpoint, skip_bad=True)
-    data = bytearray(job.model)
+    data = bytearray(job.model[MODEL])
     data[-7] ^= 1
     with pools.here() as pool, pytest.raises(JetnaeError, match="damaged or was altered"):
-        run_batch(replace(job, model=bytes(data)), pool)
+        run_batch(replace(job, model={MODEL: bytes(data)}), pool)
     assert not list((tmp_path / "out").glob("*.root"))
 
 

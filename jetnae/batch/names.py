@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jetnae.errors import InputError
+from jetnae.io.remote import RemotePath, located
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,12 +52,14 @@ def expand(arguments: Sequence[str]) -> Inputs:
 
 
 def _is_pattern(argument: str) -> bool:
-    return glob.has_magic(argument) and not os.path.exists(argument)
+    return glob.has_magic(argument) and not os.path.exists(argument) and not isinstance(located(argument), RemotePath)
 
 
 def _meant(argument: str, problems: dict[Path, str]) -> list[Path]:
     if argument.startswith("@"):
         return [path for line in _lines(argument[1:]) for path in _meant(line, problems)]
+    if isinstance(located(argument), RemotePath):
+        return [located(argument)]
     if os.path.isdir(argument):
         return sorted(_below(Path(argument), problems))
     if _is_pattern(argument):

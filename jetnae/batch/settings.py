@@ -14,6 +14,7 @@ from jetnae.errors import InputError
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
     from jetnae.decorrelation import Decorrelation
+    from jetnae.folds import FoldedCheckpoint
     from jetnae.io import ReadOptions
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
@@ -25,7 +26,7 @@ LEAST_CHUNK = 1_000_000
 
 
 def settings_of(
-    checkpoint: Checkpoint, options: ReadOptions, engine: str, decorrelation: Decorrelation | None
+    checkpoint: Checkpoint | FoldedCheckpoint, options: ReadOptions, engine: str, decorrelation: Decorrelation | None
 ) -> dict[str, Any]:
     """What determines scores, as JSON holds it; files by their content."""
     header = checkpoint.header
