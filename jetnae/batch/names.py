@@ -108,6 +108,15 @@ def score_suffix(path: Path) -> str:
     return ".root" if is_root else ".h5"
 
 
+def _place(folder: Path) -> str:
+    """Where a folder is, as a path from the root; those of other machines below their protocol and host."""
+    return (
+        f"/{folder.protocol}/{'/'.join(folder.parts[1:])}"
+        if isinstance(folder, RemotePath)
+        else os.path.realpath(folder)
+    )
+
+
 def score_targets(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """Where the scores of each file go: NAME.scores.root, below its own folders where names are not unique.
 
@@ -118,7 +127,7 @@ def score_targets(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
     targets = {path: folder / name for path, name in names.items()}
     clashing = [path for path in files if count[names[path]] > 1]
     if clashing:
-        parents = {path: os.path.realpath(path.parent) for path in clashing}
+        parents = {path: _place(path.parent) for path in clashing}
         shared = os.path.commonpath(parents.values())
         targets |= {path: folder / os.path.relpath(parents[path], shared) / names[path] for path in clashing}
     real = {path: os.path.realpath(target) for path, target in targets.items()}

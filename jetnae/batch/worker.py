@@ -77,6 +77,8 @@ def is_transient(error: BaseException) -> bool:
     """Whether the cause of an error is a disk or a network that may be better a moment later."""
     seen: BaseException | None = error
     while seen is not None:
+        if isinstance(seen, FileNotFoundError | PermissionError):
+            return False
         if isinstance(seen, TimeoutError | ConnectionError):
             return True
         if isinstance(seen, OSError) and seen.errno in TRANSIENT:

@@ -29,7 +29,7 @@ class RemotePath(PosixPath):
         return self.parts[0].rstrip(":")
 
     def __str__(self) -> str:
-        host, *rest = self.parts[1:]
+        host, *rest = (*self.parts[1:], "")[: max(len(self.parts) - 1, 1)]
         # paths in XRootD are absolute, which two slashes after the host say
         between = "//" if self.protocol == "root" else "/"
         return f"{self.protocol}://{host}{between}{'/'.join(rest)}"
@@ -59,6 +59,8 @@ def state_of(path: RemotePath) -> tuple[int, int]:
     try:
         system.invalidate_cache()
         found = system.info(system._strip_protocol(str(path)))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: the server has no such file") from error
     except Exception as error:  # every plug-in has its own
         raise InputError(f"{path}: cannot be reached ({str(error) or type(error).__name__})") from error
     mark = repr([str(found.get(name)) for name in MARKS])
