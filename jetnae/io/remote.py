@@ -10,8 +10,8 @@ from jetnae.errors import InputError, MissingExtraError
 
 PLUGINS = {
     "root": "fsspec-xrootd",
-    "http": "aiohttp requests",
-    "https": "aiohttp requests",
+    "http": "'jetnae[remote]'",
+    "https": "'jetnae[remote]'",
     "s3": "s3fs",
     "gs": "gcsfs",
 }
@@ -74,7 +74,7 @@ def _file_system(path: RemotePath) -> Any:
         return fsspec.filesystem(path.protocol, **_options(path))
     except ImportError as error:
         raise MissingExtraError(
-            f"{path}: reading {path.protocol}:// needs {PLUGINS[path.protocol]}: pip install {PLUGINS[path.protocol]}"
+            f"{path}: reading {path.protocol}:// needs a plug-in: pip install {PLUGINS[path.protocol]}"
         ) from error
 
 
