@@ -29,7 +29,8 @@ SUFFIXES = (".root", ".h5")
 
 def score(
     files: list[Path] = typer.Argument(
-        ..., help="Files with jets: ROOT, HDF5, Parquet or NumPy archives; folders, 'patterns*', @lists of these."
+        ...,
+        help="Files with jets: ROOT (also as root:// and https://), HDF5, Parquet, NumPy; folders, 'patterns*', @lists.",
     ),
     model: str = typer.Option(
         "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
