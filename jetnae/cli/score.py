@@ -30,7 +30,7 @@ SUFFIXES = (".root", ".h5")
 def score(
     files: list[Path] = typer.Argument(
         ...,
-        help="Files with jets: ROOT (also as root:// and https://), HDF5, Parquet, NumPy; folders, 'patterns*', @lists.",
+        help="Files with jets: ROOT (also as root:// and https://), HDF5, Parquet, NumPy; folders, patterns, @lists.",
     ),
     model: str = typer.Option(
         "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
