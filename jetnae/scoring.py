@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint
-from jetnae.decorrelation import Decorrelation, apply
 from jetnae.engines import make_engine
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, available
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from jetnae.decorrelation import Decorrelation
     from jetnae.engines import Engine
     from jetnae.jets import Jets
 
@@ -330,6 +330,8 @@ def _decorrelated(scored: ScoredJets, decorrelation: Decorrelation | None) -> di
     """The column `score_decorrelated`, or none."""
     if decorrelation is None:
         return {}
+    from jetnae.decorrelation import apply  # SciPy's functions take long to import, and few ask for a map
+
     jets = scored.jets
     events = {name: column for name, column in jets.events.items() if isinstance(column, np.ndarray)}
     per_event = {name: column[jets.event_index - jets.first_event] for name, column in events.items()}

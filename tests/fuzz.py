@@ -32,6 +32,8 @@ KINDS = (
     "jetnet",
     "structured",
     "own HDF5",
+    "jetclass (Parquet)",
+    "energyflow",
 )
 HANG_SECONDS = 30
 MOST_MEMORY = 8 << 30

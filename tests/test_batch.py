@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,21 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import uproot
 
 from jetnae.batch import pools
 from jetnae.batch.ledger import NAME, Ledger, key_of, settings_hash
+from jetnae.batch.model_files import MODEL, model_files
 from jetnae.batch.names import expand, score_targets
 from jetnae.batch.report import BatchSummary
 from jetnae.batch.run import BatchJob, run_batch
 from jetnae.batch.settings import chunk_bytes, settings_of
-from jetnae.batch.tasks import Setup
+from jetnae.batch.tasks import Setup, Task
 from jetnae.batch.work import Patience
-from jetnae.checkpoint import load_checkpoint
+from jetnae.checkpoint import load_checkpoint, save_checkpoint
 from jetnae.errors import InputError, JetnaeError
+from jetnae.folds import FoldModel, load_scorer, write_folds
 from jetnae.io import ReadOptions
 from jetnae.io.scores import read_scores
 from jetnae.scoring import ScoreJob, score_file
@@ -37,10 +41,12 @@ UNSTABLE = {"command", "settings", "engine"}
 def make_job(files: list[Path], folder: Path, model: Path, *, engine: str = "torch", **options: Any) -> BatchJob:
     """A job on these files; `options` are of `ReadOptions` or of `BatchJob`."""
     of_job = {name: options.pop(name) for name in ("resume", "skip_bad", "force", "patience") if name in options}
-    checkpoint, reading = load_checkpoint(model), ReadOptions(**{"chunk_size": 2, **options})
+    checkpoint, reading = load_scorer(model), ReadOptions(**{"chunk_size": 2, **options})
     settings = settings_of(checkpoint, reading, engine, None)
-    setup = Setup(folder / NAME, checkpoint.header.sha256, settings_hash(settings), reading, engine)
-    return BatchJob(score_targets(files, folder), folder, setup, settings, model.read_bytes(), **of_job)
+    header = checkpoint.header
+    setup = Setup(folder / NAME, header.sha256, settings_hash(settings), reading, engine, model_name=header.name)
+    content = model_files(model, checkpoint)
+    return BatchJob(score_targets(files, folder), folder, setup, settings, content, **of_job)
 
 
 def run(files: list[Path], folder: Path, model: Path, **options: Any) -> BatchSummary:
@@ -259,11 +265,65 @@ def test_a_file_of_another_kind_is_a_bad_one(many: list[Path], small_checkpoint:
 
 def test_a_checkpoint_that_changed_ends_the_run(many: list[Path], small_checkpoint: Path, tmp_path: Path) -> None:
     job = make_job(many, tmp_path / "out", small_checkpoint, skip_bad=True)
-    data = bytearray(job.model)
+    data = bytearray(job.model[MODEL])
     data[-7] ^= 1
     with pools.here() as pool, pytest.raises(JetnaeError, match="damaged or was altered"):
-        run_batch(replace(job, model=bytes(data)), pool)
+        run_batch(replace(job, model={MODEL: bytes(data)}), pool)
     assert not list((tmp_path / "out").glob("*.root"))
+
+
+@pytest.fixture
+def folds(small_checkpoint: Path, tmp_path: Path) -> Path:
+    """Two models that differ, as a training in folds leaves them."""
+    models = []
+    for k in range(2):
+        one = load_checkpoint(small_checkpoint)
+        with torch.no_grad():
+            for values in one.model.parameters():
+                values.mul_(1 + 0.5 * k)
+        file = f"fold{k}/model.safetensors"
+        header = save_checkpoint(tmp_path / "run" / file, one.model, one.header)
+        models.append(FoldModel(file, header.sha256))
+    write_folds(tmp_path / "run", "event", tuple(models))
+    return tmp_path / "run"
+
+
+def test_models_in_folds_score_as_one_file_at_a_time(folds: Path, many: list[Path], tmp_path: Path) -> None:
+    run(many, tmp_path / "out", folds)
+    for path in many:
+        single = tmp_path / f"{path.stem}.single.root"
+        score_file(ScoreJob(path, single, load_scorer(folds)))
+        assert_same(content(single), content(tmp_path / "out" / f"{path.stem}.scores.root"))
+    assert set(content(single)["fold"]) <= {0, 1}
+    assert content(single)["provenance"]["folds"]["rule"] == "event"
+
+
+class SleepyPool:
+    """Two workers that never come back from some files, until they were replaced often enough."""
+
+    n_workers = n_slots = 2
+
+    def __init__(self, asleep: set[Path], n_restarts: int) -> None:
+        self.asleep, self.left = asleep, n_restarts
+
+    def submit(self, function: Callable[..., Any], setup: Setup, task: Task) -> Future[Any]:
+        return Future() if self.left and task.path in self.asleep else pools.HerePool().submit(function, setup, task)
+
+    def restart(self) -> None:
+        self.left -= 1
+
+
+@pytest.mark.parametrize(("n_restarts", "n_finished"), [(1, 5), (9, 3)])
+def test_what_hangs_is_tried_again_and_then_given_up(
+    n_restarts: int, n_finished: int, many: list[Path], small_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Files that hang twice are said, the others are done."""
+    job = make_job(many, tmp_path / "out", small_checkpoint, skip_bad=True, patience=Patience(stall=0.7))
+    summary = run_batch(job, SleepyPool({many[0], many[3]}, n_restarts))
+    assert len(summary.finished) == n_finished
+    assert {each.input for each in summary.skipped} <= {many[0], many[3]}
+    assert len(summary.skipped) == len(many) - n_finished
+    assert all("no answer for 0.7 s, twice" in each.reason for each in summary.skipped)
 
 
 def test_disks_and_networks_get_another_chance(

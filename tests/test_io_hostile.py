@@ -110,6 +110,26 @@ def test_links_of_hdf5_lead_nowhere(tmp_path: Path) -> None:
         read_jets(path)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 65, 1000 + 2**16, 2**40])
+@pytest.mark.parametrize("chunks", [None, (16, 4)])
+def test_a_dataset_of_another_length_than_is_stored_is_refused(
+    chunks: tuple[int, int] | None, rows: int, tmp_path: Path
+) -> None:
+    """The number of rows in the file is changed, as flipped bits do; the library itself would fill up or hide rows."""
+    path = tmp_path / "table.h5"
+    table = np.ones((1000, 4))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("table", data=table, chunks=chunks)
+    with open_source(path) as source:
+        assert sum(len(data["table"]) for _, _, data in source.chunks("", {"table"}, 300)) == 1000
+    size = np.array([1000, 4], dtype="<u8").tobytes()
+    data = path.read_bytes()
+    assert data.count(size) == 2  # the shape, and how far it may grow
+    path.write_bytes(data.replace(size, np.array([rows, 4], dtype="<u8").tobytes()))
+    with pytest.raises(InputError, match=r"table\.h5: not a complete HDF5 file"), open_source(path) as source:
+        list(source.chunks("", {"table"}, 300))
+
+
 def test_numbers_in_the_other_byte_order_are_read(tmp_path: Path) -> None:
     path = WRITERS["structured"](tmp_path)
     before = read_jets(path)

@@ -16,6 +16,7 @@ from jetnae.batch.tasks import Planned, Record, Rows
 from jetnae.config import parse
 from jetnae.errors import InputError, OutputError
 from jetnae.files import write_bytes
+from jetnae.io.remote import RemotePath
 from jetnae.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ T = TypeVar("T")
 FORMAT_VERSION = 1
 KIND = "ledger"
 NAME = "scores.ledger"
+LOCK = "lock"
 
 
 class Ledger:
@@ -36,7 +38,6 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.model = folder / "model.safetensors"
         self._header = folder / "header.json"
 
     def part(self, key: str, rows: Rows) -> Path:
@@ -83,8 +84,8 @@ class Ledger:
             if path.name not in {"plan.json", "done.json"}:
                 path.unlink(missing_ok=True)
 
-    def begin(self, settings: Mapping[str, Any], model: bytes, *, resume: bool, force: bool) -> None:
-        """Take up the run that is there, or begin a new one.
+    def begin(self, settings: Mapping[str, Any], model: Mapping[str, bytes], *, resume: bool, force: bool) -> None:
+        """Take up the run that is there, or begin a new one; `model` are the files it consists of.
 
         Raises `InputError` where one is there and it is neither resumed nor replaced, or was made with other settings.
         """
@@ -95,7 +96,8 @@ class Ledger:
             if not force:
                 raise InputError(f"{self.folder}: an unfinished run: go on with --resume, or begin anew with --force")
         self._empty()
-        write_bytes(self.model, model, force=True)
+        for name, data in model.items():
+            write_bytes(self.folder / name, data, force=True)
         content = {"format_version": FORMAT_VERSION, "kind": KIND, "jetnae": __version__, "settings": dict(settings)}
         _write(self._header, content)
 
@@ -105,6 +107,8 @@ class Ledger:
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK:
+                path.unlink()
 
     def _require_same(self, settings: Mapping[str, Any]) -> None:
         try:
@@ -138,7 +142,7 @@ class Ledger:
         new_folders = [path for path in self.folder.parents if not os.path.exists(path)]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / "lock").open("w")
+            file = (self.folder / LOCK).open("w")
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from error
         with file:
@@ -158,7 +162,8 @@ class Ledger:
 
 def key_of(path: Path) -> str:
     """The name of a file in a ledger: where it lies, so that files of the same name are told apart."""
-    return hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:20]
+    place = str(path) if isinstance(path, RemotePath) else os.path.realpath(path)
+    return hashlib.sha256(place.encode()).hexdigest()[:20]
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

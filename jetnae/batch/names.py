@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jetnae.errors import InputError
+from jetnae.io.remote import RemotePath, located
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,12 +52,14 @@ def expand(arguments: Sequence[str]) -> Inputs:
 
 
 def _is_pattern(argument: str) -> bool:
-    return glob.has_magic(argument) and not os.path.exists(argument)
+    return glob.has_magic(argument) and not os.path.exists(argument) and not isinstance(located(argument), RemotePath)
 
 
 def _meant(argument: str, problems: dict[Path, str]) -> list[Path]:
     if argument.startswith("@"):
         return [path for line in _lines(argument[1:]) for path in _meant(line, problems)]
+    if isinstance(located(argument), RemotePath):
+        return [located(argument)]
     if os.path.isdir(argument):
         return sorted(_below(Path(argument), problems))
     if _is_pattern(argument):
@@ -105,6 +108,15 @@ def score_suffix(path: Path) -> str:
     return ".root" if is_root else ".h5"
 
 
+def _place(folder: Path) -> str:
+    """Where a folder is, as a path from the root; those of other machines below their protocol and host."""
+    return (
+        f"/{folder.protocol}/{'/'.join(folder.parts[1:])}"
+        if isinstance(folder, RemotePath)
+        else os.path.realpath(folder)
+    )
+
+
 def score_targets(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """Where the scores of each file go: NAME.scores.root, below its own folders where names are not unique.
 
@@ -115,7 +127,7 @@ def score_targets(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
     targets = {path: folder / name for path, name in names.items()}
     clashing = [path for path in files if count[names[path]] > 1]
     if clashing:
-        parents = {path: os.path.realpath(path.parent) for path in clashing}
+        parents = {path: _place(path.parent) for path in clashing}
         shared = os.path.commonpath(parents.values())
         targets |= {path: folder / os.path.relpath(parents[path], shared) / names[path] for path in clashing}
     real = {path: os.path.realpath(target) for path, target in targets.items()}

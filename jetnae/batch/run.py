@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class BatchJob:
     """Files to score, and where to; `problems` are inputs that are known to be bad.
 
-    settings : all that determines scores. model : the content of the checkpoint. resume : go on with what the ledger
+    settings : all that determines scores. model : the files it consists of. resume : go on with what the ledger
     and the outputs hold. skip_bad : finish the others when a file cannot be scored. force : replace outputs and ledger.
     """
 
@@ -40,7 +40,7 @@ class BatchJob:
     folder: Path
     setup: Setup
     settings: Mapping[str, Any]
-    model: bytes
+    model: Mapping[str, bytes]
     resume: bool = False
     skip_bad: bool = False
     force: bool = False

@@ -14,18 +14,21 @@ from jetnae.errors import InputError
 if TYPE_CHECKING:
     from jetnae.checkpoint import Checkpoint
     from jetnae.decorrelation import Decorrelation
+    from jetnae.folds import FoldedCheckpoint
     from jetnae.io import ReadOptions
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
-BASE_BYTES = 650_000_000
+BASE_BYTES = 700_000_000
 """What a worker takes without any data: torch, numba with its compiler, the model."""
 BYTES_PER_BYTE = 10
-"""At most taken for each uncompressed byte of a chunk: columns, jets, inputs, and the scores of a range."""
+"""At most taken for each uncompressed byte of a chunk: columns, jets, inputs, and the scores of a range.
+
+Baskets, row groups and HDF5 chunks are read whole: where these are larger than a chunk, they count instead."""
 LEAST_CHUNK = 1_000_000
 
 
 def settings_of(
-    checkpoint: Checkpoint, options: ReadOptions, engine: str, decorrelation: Decorrelation | None
+    checkpoint: Checkpoint | FoldedCheckpoint, options: ReadOptions, engine: str, decorrelation: Decorrelation | None
 ) -> dict[str, Any]:
     """What determines scores, as JSON holds it; files by their content."""
     header = checkpoint.header

@@ -26,6 +26,7 @@ class Setup:
     decorrelation: Decorrelation | None = None
     command: str = ""
     overlap: bool = False
+    model_name: str = ""
 
 
 @dataclass(frozen=True)

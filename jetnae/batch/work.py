@@ -29,10 +29,15 @@ CRASHES = 3
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a task is tried when disks or networks fail, and the seconds before the second time, then doubled."""
+    """How often a task is tried when disks or networks fail, and the seconds before the second time, then doubled.
+
+    stall : seconds without the end of any task after which those at work count as hanging, on a disk that never
+    answers or in an endless loop; their workers are ended, and the tasks tried once more.
+    """
 
     attempts: int = 4
     wait: float = 2.0
+    stall: float = 1800.0
 
 
 class Work:
@@ -46,7 +51,9 @@ class Work:
         self._running: dict[Future[Any], Task] = {}
         self._attempts: Counter[Task] = Counter()
         self._crashes: Counter[Task] = Counter()
+        self._stalls: Counter[Task] = Counter()
         self._order = itertools.count()
+        self._moved = time.monotonic()
 
     def add(self, task: Task, *, first: bool = False) -> None:
         """Put a task at the end of the queue, or at its beginning."""
@@ -69,6 +76,7 @@ class Work:
             if not done:
                 if not self._running:
                     time.sleep(min(TICK, max(self._later[0][0] - time.monotonic(), 0)) if self._later else 0)
+                yield from self._after_stall() if self._is_stalled() else ()
                 yield None
             for future in list(done):
                 if future in self._running:
@@ -91,7 +99,30 @@ class Work:
                     self._pool.restart()
                 return
 
+    def _is_stalled(self) -> bool:
+        """Whether tasks are at work, there is somebody to do them, and for too long none has ended."""
+        if not self._running or not self._pool.n_workers:
+            self._moved = time.monotonic()
+        return time.monotonic() - self._moved > self._patience.stall
+
+    def _after_stall(self) -> Iterator[tuple[Task, Outcome]]:
+        """Nothing has ended for too long: the workers are replaced, a task that was at work twice then is given up."""
+        stalled = dict(self._running)
+        self._running.clear()
+        log.warning("nothing ended for %g s, %d tasks begin again", self._patience.stall, len(stalled))
+        for future in stalled:
+            future.cancel()
+        self._pool.restart()
+        self._moved = time.monotonic()
+        for task in stalled.values():
+            self._stalls[task] += 1
+            if self._stalls[task] > 1:
+                yield task, Failed(f"{task.path}: no answer for {self._patience.stall:g} s, twice: is its disk there?")
+            else:
+                self._waiting.append(task)
+
     def _ended(self, future: Future[Any]) -> Iterator[tuple[Task, Outcome]]:
+        self._moved = time.monotonic()
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor):
             yield from self._after_death()

@@ -12,19 +12,23 @@ import numba
 import torch
 
 from jetnae.batch.ledger import Ledger
+from jetnae.batch.model_files import load_files
 from jetnae.batch.parts import read_part, write_part
 from jetnae.batch.tasks import Failed, Lost, Merge, Outcome, Plan, Planned, Record, Score, Setup, Stamp, Task
-from jetnae.checkpoint import Checkpoint, load_checkpoint
-from jetnae.engines import Engine, make_engine
 from jetnae.errors import InputError, JetnaeError, MissingExtraError, OutputError
 from jetnae.io import open_jets
+from jetnae.io.remote import RemotePath, state_of
 from jetnae.io.scores import write_scores
 from jetnae.scored import Tally, release_memory
-from jetnae.scoring import ScoreJob, check_fits, complete, origin_of, provenance, score_chunks
+from jetnae.scoring import ScoreJob, check_fits, complete, engines_of, origin_of, provenance, score_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from jetnae.checkpoint import Checkpoint
+    from jetnae.engines import Engine
+    from jetnae.folds import FoldedCheckpoint
 
 CHUNKS_PER_RANGE = 4
 """A range is small enough to be lost without harm, and large enough that opening its file costs little."""
@@ -38,6 +42,10 @@ TRANSIENT = {
     if hasattr(errno, name)
 }  # fmt: skip
 """What the system says about disks and networks that may be better a moment later."""
+
+
+NETWORKS = {"aiohttp", "botocore", "XRootD"}
+"""Modules all whose errors are about networks and servers."""
 
 
 class _FatalError(JetnaeError):
@@ -69,9 +77,13 @@ def is_transient(error: BaseException) -> bool:
     """Whether the cause of an error is a disk or a network that may be better a moment later."""
     seen: BaseException | None = error
     while seen is not None:
+        if isinstance(seen, FileNotFoundError | PermissionError):
+            return False
         if isinstance(seen, TimeoutError | ConnectionError):
             return True
         if isinstance(seen, OSError) and seen.errno in TRANSIENT:
+            return True
+        if type(seen).__module__.partition(".")[0] in NETWORKS:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
@@ -79,6 +91,8 @@ def is_transient(error: BaseException) -> bool:
 
 def stamp_of(path: Path) -> Stamp:
     """Size and time of a file; raises `InputError` where it is not there."""
+    if isinstance(path, RemotePath):
+        return Stamp(*state_of(path))
     try:
         found = path.stat()
     except OSError as error:
@@ -87,21 +101,21 @@ def stamp_of(path: Path) -> Stamp:
 
 
 @lru_cache(maxsize=2)
-def _model(path: Path, sha256: str) -> Checkpoint:
+def _model(folder: Path, sha256: str, name: str) -> Checkpoint | FoldedCheckpoint:
     """The model of a run, loaded once per process and only if it is the right one."""
     try:
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_files(folder, name)
     except JetnaeError as error:
         raise _FatalError(f"{error}; workers have to see the folder of the outputs") from error
     if checkpoint.header.sha256 != sha256:
-        raise _FatalError(f"{path}: is the model {checkpoint.header.sha256[:12]}, expected {sha256[:12]}")
+        raise _FatalError(f"{folder}: has the model {checkpoint.header.sha256[:12]}, expected {sha256[:12]}")
     return checkpoint
 
 
 @lru_cache(maxsize=2)
-def _engine(path: Path, sha256: str, name: str, device: str) -> Engine:
+def _engines(folder: Path, sha256: str, model: str, name: str, device: str) -> tuple[Engine, ...]:
     try:
-        return make_engine(name, _model(path, sha256), torch.device(device))
+        return engines_of(_model(folder, sha256, model), name, torch.device(device))
     except JetnaeError as error:
         raise _FatalError(str(error)) from error
 
@@ -110,7 +124,7 @@ def _job(setup: Setup, path: Path, output: Path) -> ScoreJob:
     return ScoreJob(
         path,
         output,
-        _model(Ledger(setup.ledger).model, setup.model_sha256),
+        _model(setup.ledger, setup.model_sha256, setup.model_name),
         setup.options,
         torch.device(setup.device),
         force=True,
@@ -140,14 +154,14 @@ def _score(setup: Setup, task: Score) -> Record:
     started = time.monotonic()
     ledger = Ledger(setup.ledger)
     job = _job(setup, task.path, task.path)
-    engine = _engine(ledger.model, setup.model_sha256, setup.engine, setup.device)
+    engines = _engines(setup.ledger, setup.model_sha256, setup.model_name, setup.engine, setup.device)
     options = replace(complete(job), rows=task.rows)
     tally = Tally()
     _require_same(task)
     with open_jets(task.path, options) as file:
         if file.identity != task.identity:
             raise InputError(f"{task.path}: has changed since the run began: score it anew")
-        chunks = list(score_chunks(job, file, (engine,), tally))
+        chunks = list(score_chunks(job, file, engines, tally))
         summary = tally.summary(task.path, file.match, time.monotonic() - started)
     _require_same(task)
     digest, size = write_part(ledger.part(task.key, task.rows), chunks)

@@ -29,7 +29,8 @@ SUFFIXES = (".root", ".h5")
 
 def score(
     files: list[Path] = typer.Argument(
-        ..., help="Files with jets: ROOT, HDF5, Parquet or NumPy archives; folders, 'patterns*', @lists of these."
+        ...,
+        help="Files with jets: ROOT (also as root:// and https://), HDF5, Parquet, NumPy; folders, patterns, @lists.",
     ),
     model: str = typer.Option(
         "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
@@ -72,18 +73,19 @@ def score(
     from jetnae.batch.names import expand
     from jetnae.batch.settings import chunk_bytes
     from jetnae.cli.options import find_device
-    from jetnae.decorrelation import load_decorrelation
     from jetnae.engines import require_engine
     from jetnae.folds import load_scorer
+    from jetnae.io import located
     from jetnae.scoring import DEFAULT_MODEL
 
     where = batch.Where(workers, dask, dask_jobqueue, dask_config)
+    files = [located(path) for path in files]  # a Path drops a slash of root://
     is_batch = batch.is_batch(files, where, resume=resume, skip_bad=skip_bad)
     inputs = expand([str(path) for path in files]) if is_batch else None
     files = files if inputs is None else list(inputs.files)
     targets = _targets(files, output, force=force) if inputs is None else {}
     checkpoint = load_scorer(model or DEFAULT_MODEL)
-    decorrelation = None if decorrelate is None else load_decorrelation(decorrelate)
+    decorrelation = None if decorrelate is None else _decorrelation(decorrelate)
     options = reading.read_options(
         layout=layout,
         collection=collection,
@@ -104,6 +106,12 @@ def score(
     else:
         job = _batch_job(inputs, batch.output_folder(output, SUFFIXES), scoring, where)
         batch.score_many(replace(job, resume=resume, skip_bad=skip_bad), where)
+
+
+def _decorrelation(path: Path) -> Decorrelation:
+    from jetnae.decorrelation import load_decorrelation
+
+    return load_decorrelation(path)
 
 
 @dataclass(frozen=True)
@@ -150,19 +158,13 @@ def _one_by_one(targets: dict[Path, Path], scoring: _Scoring) -> None:
 def _batch_job(inputs: Inputs, folder: Path, scoring: _Scoring, where: batch.Where) -> BatchJob:
     """What the driver needs; paths are absolute, workers may stand elsewhere."""
     from jetnae.batch.ledger import NAME, settings_hash
+    from jetnae.batch.model_files import model_files
     from jetnae.batch.names import score_targets
     from jetnae.batch.run import BatchJob
     from jetnae.batch.settings import is_file, settings_of
     from jetnae.batch.tasks import Setup
-    from jetnae.checkpoint import Checkpoint, find_model
-    from jetnae.errors import InputError
 
     options, checkpoint = scoring.options, scoring.checkpoint
-    if not isinstance(checkpoint, Checkpoint):
-        raise InputError(
-            f"'{checkpoint.name}' was trained in folds: many files are scored with one, name one of its folds, or "
-            "leave out folders, patterns, --workers, --dask, --resume and --skip-bad"
-        )
     if options.layout is not None and is_file(options.layout):
         options = replace(options, layout=str(Path(options.layout).absolute()))
     folder = folder.absolute()
@@ -177,9 +179,10 @@ def _batch_job(inputs: Inputs, folder: Path, scoring: _Scoring, where: batch.Whe
         scoring.decorrelation,
         scoring.command,
         overlap=where.is_here,
+        model_name=checkpoint.header.name,
     )
     targets = score_targets([path.absolute() for path in inputs.files], folder)
-    model = find_model(scoring.model).read_bytes()
+    model = model_files(scoring.model, checkpoint)
     return BatchJob(
         targets, folder, setup, settings, model, force=scoring.force, notes=inputs.notes, problems=inputs.problems
     )

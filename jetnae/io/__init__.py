@@ -11,6 +11,7 @@ from jetnae.io import hdf5, npz, parquet, root
 from jetnae.io.known import LAYOUTS
 from jetnae.io.matching import Match, choose, find_layouts
 from jetnae.io.options import ReadOptions
+from jetnae.io.remote import RemotePath, located, require_readable
 from jetnae.io.stream import JetFile, jet_file
 from jetnae.io.sums import sum_of_weights
 from jetnae.jets import concatenate
@@ -29,9 +30,11 @@ __all__ = [
     "Match",
     "ReadOptions",
     "Reader",
+    "RemotePath",
     "container_of",
     "generated_weights",
     "iter_jets",
+    "located",
     "open_jets",
     "open_source",
     "read_jets",
@@ -56,9 +59,16 @@ _MAGIC = {
 
 
 def container_of(path: str | Path) -> str:
-    """The kind of a file, by its first bytes; raises `InputError` for anything that no reader knows."""
+    """The kind of a file, by its first bytes; raises `InputError` for anything that no reader knows.
+
+    Files on other machines are ROOT files, or none that can be read.
+    """
+    path = located(path)
+    if isinstance(path, RemotePath):
+        require_readable(path)
+        return "ROOT"
     try:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}, expected one of {', '.join(READERS)} files") from error
@@ -70,13 +80,13 @@ def container_of(path: str | Path) -> str:
 
 def open_source(path: str | Path) -> AbstractContextManager[Source]:
     """Open a file as trees of columns; raises `InputError` when it cannot be read."""
-    return READERS[container_of(path)].open_source(Path(path))
+    return READERS[container_of(path)].open_source(located(path))
 
 
 def generated_weights(path: str | Path) -> float:
     """Sum of the generator weights of all events that a file was made from; raises `InputError` if it does not say."""
     with open_source(path) as source:
-        return sum_of_weights(source, Path(path))
+        return sum_of_weights(source, located(path))
 
 
 def require_one_layout(paths: Sequence[str | Path], options: ReadOptions) -> None:
@@ -98,7 +108,7 @@ def open_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[
     layouts = find_layouts(options.layout)
     with open_source(path) as source:
         match = choose(source, layouts, options.collection, str(path))
-        yield jet_file(source, match, options, Path(path))
+        yield jet_file(source, match, options, located(path))
 
 
 def iter_jets(path: str | Path, options: ReadOptions | None = None) -> Iterator[Jets]:

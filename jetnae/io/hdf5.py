@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -164,12 +165,26 @@ def _check_sizes(columns: Mapping[str, _Column]) -> None:
         size = int(np.prod(column.dataset.shape[1:], dtype=object)) * column.dataset.dtype.itemsize
         if size > MAX_ROW_BYTES:
             raise ValueError(f"{name} has rows of {size} bytes")
+        _require_stored(name, column.dataset)
         if column.lengths is None:
             continue
         if column.lengths.name not in totals:
             totals[column.lengths.name] = int(column.lengths[:].sum(dtype=np.int64))
         if totals[column.lengths.name] != len(column.dataset):
             raise ValueError(f"the lists of {name} do not add up to its {len(column.dataset)} entries")
+
+
+def _require_stored(name: str, dataset: Any) -> None:
+    """Raises `ValueError` where less or more is stored than the shape says, which the library fills up or hides."""
+    if not dataset.size:
+        return
+    if dataset.chunks is None:
+        stored, expected, what = dataset.id.get_storage_size(), dataset.nbytes, "bytes"
+    else:
+        counts = (-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
+        stored, expected, what = dataset.id.get_num_chunks(), math.prod(counts), "chunks"
+    if stored != expected:
+        raise ValueError(f"{stored} {what} of {name} are stored, its shape {dataset.shape} has {expected}")
 
 
 def _groups(file: Any) -> Iterator[tuple[str, dict[str, _Column]]]:

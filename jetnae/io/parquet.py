@@ -30,7 +30,9 @@ def open_source(path: Path) -> Iterator[ParquetSource]:
     with reading(path, "Parquet"):
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # which would hold on to the whole file
     with file:
-        yield ParquetSource(file, path)
+        with reading(path, "Parquet"):
+            source = ParquetSource(file, path)
+        yield source
 
 
 class ParquetSource:
@@ -75,12 +77,13 @@ class ParquetSource:
         """How many rows of these columns fill so many bytes, at least one."""
         names = {split(column)[0] for column in columns}
         groups = [self._file.metadata.row_group(i) for i in range(self._file.metadata.num_row_groups)]
-        size = sum(
-            group.column(i).total_uncompressed_size
-            for group in groups
-            for i in range(group.num_columns)
-            if group.column(i).path_in_schema.split(".")[0] in names
-        )
+        with reading(self._path, "Parquet"):
+            size = sum(
+                group.column(i).total_uncompressed_size
+                for group in groups
+                for i in range(group.num_columns)
+                if group.column(i).path_in_schema.split(".")[0] in names
+            )
         return max(n_bytes * self.trees[tree] // max(int(size), 1), 1)
 
     def parts(self, tree: str, columns: Collection[str], n_rows: int) -> list[Rows]:

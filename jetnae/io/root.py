@@ -11,6 +11,7 @@ import uproot
 
 from jetnae.io.assemble import ranges, reading, split_at
 from jetnae.io.columns import pick, split
+from jetnae.io.remote import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,11 +29,17 @@ def open_source(path: Path) -> Iterator[RootSource]:
         # Every basket is read once, so nothing is cached, and plain reads instead of a map of the file: mapped pages
         # would count as memory of ours, as many as the file is long. Its one thread would only wait, and an
         # interruption at the wrong moment would leave it waiting for ever.
-        file = uproot.open(path, array_cache=None, handler=uproot.MultithreadedFileSource, use_threads=False)
+        handler = uproot.source.fsspec.FSSpecSource if isinstance(path, RemotePath) else uproot.MultithreadedFileSource
+        file = uproot.open(_whole(path), array_cache=None, handler=handler, use_threads=False)
     with file:
         with reading(path, "ROOT"):
             source = RootSource(file, path)
         yield source
+
+
+def _whole(path: Path) -> Any:
+    """A file as uproot takes it; in text it would look for the name of a tree after a colon."""
+    return {str(path): None} if isinstance(path, RemotePath) else path
 
 
 class RootSource:
