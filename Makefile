@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow benchmark format clean
+.PHONY: demo test test-slow fuzz benchmark format clean
 
 # Installed anew when what it is made from changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +28,9 @@ test: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow
+
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz --seconds 600
 
 benchmark: $(VENV)/.installed
 	$(BIN)/pytest tests/benchmarks --benchmark-only -m ''

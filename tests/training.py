@@ -14,9 +14,8 @@ from jetnae.training_data import TrainingData
 
 CPU = torch.device("cpu")
 SPEC = FeatureSpec(("mass", "girth", "multiplicity", "ptd"))
-CHAIN = {"n_steps": 2, "step_size": 0.02, "noise_std": 0.05}
 NETWORK = {"network": {"hidden": 8, "latent_dim": 2}}
-NAE = {"name": "nae", **NETWORK, "latent": CHAIN, "visible": CHAIN, "replay_size": 20}
+NAE = {"name": "nae", **NETWORK, "start": "persistent", "features": {"n_steps": 2}, "replay_size": 20}
 AE = {"name": "ae", **NETWORK}
 
 
