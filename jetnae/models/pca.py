@@ -17,12 +17,15 @@ BATCH_SIZE = 4096
 
 @dataclass(frozen=True)
 class PcaConfig:
-    """How many directions a reconstruction may use; with none the score is the distance to the mean input."""
+    """How many directions a reconstruction may use; with none the score is the distance to the mean input.
 
-    n_components: int = 10
+    n_components : by default 10, half of the values where these are fewer than 20.
+    """
+
+    n_components: int | None = None
 
     def __post_init__(self) -> None:
-        check_settings(n_components=(self.n_components, 0, 4096))
+        check_settings(n_components=(self.n_components or 0, 0, 4096))
 
 
 class PrincipalComponents(Model):
@@ -34,11 +37,12 @@ class PrincipalComponents(Model):
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: PcaConfig) -> None:
         super().__init__(shape, pixel_sum)
-        if config.n_components > self.n_values:
-            raise InputError(f"model: n_components = {config.n_components}, expected at most {self.n_values}")
+        n_components = min(10, self.n_values // 2) if config.n_components is None else config.n_components
+        if n_components > self.n_values:
+            raise InputError(f"model: n_components = {n_components}, expected at most {self.n_values}")
         self.config = config
         self.mean = nn.Parameter(torch.zeros(shape))
-        self.components = nn.Parameter(torch.randn(config.n_components, self.n_values) / self.n_values**0.5)
+        self.components = nn.Parameter(torch.randn(n_components, self.n_values) / self.n_values**0.5)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The mean, and what the directions hold of the deviation from it."""
@@ -56,4 +60,4 @@ class PrincipalComponents(Model):
             covariance += deviation.T @ deviation / len(values)
         _, vectors = torch.linalg.eigh(covariance)
         self.mean.copy_(mean.view_as(self.mean))
-        self.components.copy_(vectors.T.flip(0)[: self.config.n_components])
+        self.components.copy_(vectors.T.flip(0)[: len(self.components)])
