@@ -19,12 +19,12 @@ import torch
 import typer
 
 from jetnae.checkpoint import Checkpoint, load_checkpoint
-from jetnae.diagnostics import measure_energies
+from jetnae.diagnostics import judge, measure
 from jetnae.files import write_bytes
-from jetnae.images import make_images
+from jetnae.inputs import make_inputs
 from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import concatenate, select
-from jetnae.models import NormalizedAutoencoder
+from jetnae.models import Density
 from jetnae.roc import auc
 from jetnae.scoring import ScoredJets, score_jets
 from jetnae.training_data import data_path
@@ -52,12 +52,12 @@ def main(
         "sha256": checkpoint.header.sha256,
         "n_background": len(background.score),
         "signals": {name: compare(signal, background) for name, signal in signals.items()},
-        "energies": energies(checkpoint, background),
+        "convergence": convergence(checkpoint, background),
         "training": checkpoint.header.training,
         "provenance": checkpoint.header.provenance,
     }
     write_bytes(RESULTS, (json.dumps(result, indent=1) + "\n").encode(), force=True)
-    typer.echo(f"{RESULTS}\n{json.dumps({key: result[key] for key in ('signals', 'energies')}, indent=1)}")
+    typer.echo(f"{RESULTS}\n{json.dumps({key: result[key] for key in ('signals', 'convergence')}, indent=1)}")
     if install:
         target = ASSETS / f"{checkpoint.header.name}.safetensors"
         ASSETS.mkdir(parents=True, exist_ok=True)
@@ -93,14 +93,29 @@ def compare(signal: ScoredJets, background: ScoredJets) -> dict[str, Any]:
     }
 
 
-def energies(checkpoint: Checkpoint, background: ScoredJets) -> dict[str, float]:
-    """Mean energies of held-out background and of negative samples from fresh chains."""
+def convergence(checkpoint: Checkpoint, background: ScoredJets) -> dict[str, Any]:
+    """What `jetnae diagnose` says of held-out background and of fresh chains, and its verdict."""
     model = checkpoint.model
-    if not isinstance(model, NormalizedAutoencoder):
+    if not isinstance(model, Density):
         return {}
-    images = torch.from_numpy(make_images(background.jets, checkpoint.header.image))
-    found = measure_energies(model, images, images.mean(dim=0), torch.Generator().manual_seed(1))
-    return {**asdict(found), "ratio": found.ratio, "ratio_error": found.ratio_error}
+    inputs = torch.from_numpy(make_inputs(background.jets, checkpoint.spec))
+    found = measure(model, inputs, inputs.mean(dim=0), torch.Generator().manual_seed(1))
+    verdict, floor = judge(found), found.distances.floor.value
+    numbers = {
+        "data": found.energies.samples["data"].mean,
+        "negative": found.energies.samples["negative"].mean,
+        "ratio": found.energies.ratio,
+        "ratio_long": found.energies.ratio_long,
+    }
+    return {
+        **{name: each.value for name, each in numbers.items()},
+        **{f"{name}_error": each.error for name, each in numbers.items()},
+        "mean_image": found.reconstruction.mean_image,
+        "floors": found.distances.samples["negative"].value / floor,
+        "temperatures": dict(found.chains.temperatures),
+        "verdict": verdict.kind,
+        "reasons": list(verdict.reasons),
+    }
 
 
 def card(checkpoint: Checkpoint, result: dict[str, Any]) -> str:
@@ -120,8 +135,10 @@ def card(checkpoint: Checkpoint, result: dict[str, Any]) -> str:
         minutes=checkpoint.header.training["seconds"] / 60,
         n_background=result["n_background"],
         rows="\n".join(rows),
-        energy=result["energies"],
-        relative=result["energies"]["data"] / result["energies"]["mean_image"],
+        found=result["convergence"],
+        relative=result["convergence"]["data"] / result["convergence"]["mean_image"],
+        reasons="\n".join(f"- {reason}" for reason in result["convergence"]["reasons"]),
+        temperatures=", ".join(f"{value:.2g} {name}" for name, value in result["convergence"]["temperatures"].items()),
     )
 
 

@@ -31,6 +31,7 @@ from jetnae.diagnostics.result import (
 )
 from jetnae.errors import InputError, NotConvergedError
 from jetnae.models.chains import Chains, Density
+from jetnae.models.model import energies, squared_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 N_CHAINS, LENGTH = 2000, 4
 CHUNK = 1000
-"""Chains, and energies, that are computed at once: bounds memory."""
+"""Chains and reconstructions that are computed at once: bounds memory."""
 MOST_DATA, FEWEST_DATA = 10_000, 4
 N_COMPONENTS, N_SHOWN, N_EXAMPLES, N_BINS = 10, 6, 8, 50
 DECADES = 1e-4
@@ -87,7 +88,7 @@ def measure(
         energies=_energies(model, data, weights, once, longer),
         reconstruction=Reconstruction(
             model=_reconstruction(model, data, weights),
-            mean_image=_weighted((data - training_mean).flatten(1).square().mean(dim=1), weights),
+            mean_image=_weighted(squared_error(data, training_mean), weights),
             pca=pca_energy(data, weights, N_COMPONENTS),
             n_components=N_COMPONENTS,
         ),
@@ -109,7 +110,7 @@ def _energies(model: Density, data: Tensor, weight: Tensor, once: Chains, longer
         "negative": once.samples,
         "negative_long": longer.samples,
     }
-    values = {name: energy_of(model, each) for name, each in samples.items()}
+    values = {name: energies(model.energy, each).double().cpu().numpy() for name, each in samples.items()}
     edges = _edges(values)
     of_data = _shares_of(weight)
     equal = {name: np.full(len(each), 1 / len(each)) for name, each in values.items()} | {"data": of_data}
@@ -163,18 +164,12 @@ def _run(model: Density, n: int, shape: torch.Size, generator: torch.Generator, 
 
 
 @torch.no_grad()
-def energy_of(model: Density, inputs: Tensor) -> Values:
-    """Energies (n,) of inputs, computed in parts."""
-    return torch.cat([model.energy(part) for part in torch.split(inputs, CHUNK)]).double().cpu().numpy()
-
-
-@torch.no_grad()
 def _reconstruction(model: Density, data: Tensor, weight: Tensor) -> float | None:
     """Mean squared reconstruction error per value, None where the model reconstructs nothing."""
     reconstruct = getattr(model, "reconstruct", None)
     if reconstruct is None:
         return None
-    parts = [(part - reconstruct(part)).flatten(1).square().mean(dim=1) for part in torch.split(data, CHUNK)]
+    parts = [squared_error(part, reconstruct(part)) for part in torch.split(data, CHUNK)]
     return _weighted(torch.cat(parts), weight)
 
 

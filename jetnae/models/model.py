@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,12 @@ class Model(nn.Module, ABC):
     def score(self, x: Tensor) -> Tensor:
         """Anomaly score (n,) of inputs (n, *shape), larger is more anomalous."""
         return self.energy(x)
+
+
+@torch.no_grad()
+def energies(energy: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1000) -> Tensor:
+    """Energies (n,) of inputs (n, *shape), in batches that bound memory."""
+    return torch.cat([energy(batch) for batch in torch.split(x, batch_size)])
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
 from jetnae.models.chains import Chains
-from jetnae.models.model import Logs
+from jetnae.models.model import Logs, squared_error
 from jetnae.models.negatives import longer
 from jetnae.models.networks import NetworkConfig, make_networks, to_sphere
 from jetnae.sampling import Langevin, run_chain, run_sphere_chain, sphere_points
@@ -73,8 +73,7 @@ class Recovered(Autoencoder):
 
     def manifold_error(self, x: Tensor) -> Tensor:
         """Reconstruction error per value (n,) of the manifold's autoencoder."""
-        reconstruction: Tensor = self.decoder(self.encoder(x))
-        return (x - reconstruction).square().flatten(1).mean(dim=1)
+        return squared_error(x, self.decoder(self.encoder(x)))
 
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from jetnae.diagnostics.verdict import MOST_OF_MEAN_IMAGE
 from jetnae.models import Model
 from jetnae.models.chains import Chains
+from jetnae.models.model import squared_error
 from jetnae.training.batches import Inputs
 
 MAX_RESTARTS, MAX_ROLLBACKS = 3, 5
-COLLAPSED = 0.9
-"""A reconstruction is no better than the mean image from this share of the mean image's error on."""
 JUDGED_AFTER = 300
 """Steps before a reconstruction can be called collapsed rather than hardly begun."""
 WINDOW, RECENT, LEAST = 100, 5, 50
@@ -42,8 +42,8 @@ class Baseline:
         if reconstruct is None:
             return None
         parts = torch.split(held_out.x, 1024)
-        error = torch.cat([(x - reconstruct(x)).square().flatten(1).mean(dim=1) for x in parts])
-        constant = (held_out.x - self.mean).square().flatten(1).mean(dim=1)
+        error = torch.cat([squared_error(x, reconstruct(x)) for x in parts])
+        constant = squared_error(held_out.x, self.mean)
         if self.largest is not None:
             error, constant = (torch.where(constant <= self.largest, each, 0.0) for each in (error, constant))
         return held_out.mean(error)[0] / max(held_out.mean(constant)[0], 1e-300)
@@ -62,7 +62,7 @@ def make_baseline(training: Inputs) -> Baseline:
     weights = weights / weights.sum()
     mean = torch.tensordot(weights.to(x.x.dtype), x.x, dims=1)
     if x.x.dim() > 2:
-        return Baseline(mean, COLLAPSED, None)
+        return Baseline(mean, MOST_OF_MEAN_IMAGE, None)
     distance = (x.x - mean).square().mean(dim=1)
     largest = float(distance.quantile(0.99))
     kept = torch.where(distance <= largest, weights, 0.0)

@@ -21,13 +21,13 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from jetnae.diagnostics.verdict import RATIO
 from jetnae.distances import sliced_distance
 from jetnae.models import Model
 from jetnae.models.chains import Chains, Density
+from jetnae.models.model import energies
 from jetnae.training.batches import Inputs
 
-EQUILIBRATED = (0.85, 1.15)
-"""Range of E-/E+ on fresh chains in which a training can be interpreted."""
 N_HELD_OUT, N_CHAINS, LENGTH = 2000, 500, 1
 """Held-out inputs, chains, and their length in units of the usual, of a check."""
 FINAL_CHAINS, FINAL_LENGTH = 1000, 1
@@ -88,7 +88,7 @@ def preference(check: Check, collapse_limit: float, *, burned_in: bool) -> tuple
     collapsed = check.mean_input is not None and check.mean_input >= collapse_limit
     if check.ratio is None or check.distance is None:
         return 3 * collapsed, check.energy_data
-    if burned_in and EQUILIBRATED[0] <= check.ratio <= EQUILIBRATED[1] and not collapsed:
+    if burned_in and RATIO[0] <= check.ratio <= RATIO[1] and not collapsed:
         return 0, check.distance
     return (3 if collapsed else 1 if burned_in else 2), abs(math.log(max(check.ratio, 1e-300)))
 
@@ -105,12 +105,12 @@ def measure(
     """Measure a state; `chains` are their number, at most that of the data, and length.
 
     Returns the chains too, None without a density."""
-    energy, error = held_out.mean(energies(model, held_out.x))
+    energy, error = held_out.mean(energies(model.energy, held_out.x))
     check = Check(step, energy, error, weight_norm(model))
     if not isinstance(model, Density):
         return check, None
     found = model.chains(min(chains[0], len(held_out)), generator, length=chains[1])
-    negative, negative_error = Inputs(found.samples).mean(energies(model, found.samples))
+    negative, negative_error = Inputs(found.samples).mean(energies(model.energy, found.samples))
     data = held_out.draw(len(found.samples), generator)
     check = replace(
         check,
@@ -120,12 +120,6 @@ def measure(
         at_bounds=float(found.at_bounds),
     )
     return check, found
-
-
-@torch.no_grad()
-def energies(model: Model, x: Tensor, batch_size: int = 1024) -> Tensor:
-    """Energy of each input, shape (n,), in batches that bound memory."""
-    return torch.cat([model.energy(batch) for batch in torch.split(x, batch_size)])
 
 
 def weight_norm(model: nn.Module) -> float:
