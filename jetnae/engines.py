@@ -43,14 +43,14 @@ class TorchEngine:
 
 
 class OnnxEngine:
-    """The model as an ONNX graph, made in memory, in ONNX Runtime on the CPU; as many threads as torch has."""
+    """The model as an ONNX graph, made in memory, in ONNX Runtime on the CPU, in one thread for each call."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         if device.type != "cpu":
             raise InputError(f"engine 'onnx' on device '{device}': it runs on the CPU, choose --engine torch")
         runtime = _onnx_runtime()
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         graph = to_onnx(checkpoint)

@@ -1,16 +1,20 @@
-"""Work that overlaps: one thread prepares what the next step takes."""
+"""Work that overlaps: one thread prepares what the next step takes, or several do the same step on different items."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 T = TypeVar("T")
+R = TypeVar("R")
 TICK = 0.1
 """Seconds between looks at whether the other side has ended."""
 
@@ -30,6 +34,35 @@ def ahead(items: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def in_lanes(
+    items: Iterator[T], work: Callable[[T], R], n_lanes: int, start: Callable[[], object]
+) -> Iterator[Iterator[tuple[T, R]]]:
+    """Each item with what `work` makes of it, in the order of the items, worked on in `n_lanes` threads at a time.
+
+    At most one item more than there are lanes is taken ahead. Every thread calls `start` first. What the work raises is
+    raised where its item is taken. When the block ends, the threads have ended.
+    """
+    lanes = ThreadPoolExecutor(n_lanes, initializer=start)
+    try:
+        yield _worked(items, work, lanes, n_lanes)
+    finally:
+        lanes.shutdown(cancel_futures=True)
+
+
+def _worked(
+    items: Iterator[T], work: Callable[[T], R], lanes: ThreadPoolExecutor, n_ahead: int
+) -> Iterator[tuple[T, R]]:
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        waiting.append((item, lanes.submit(work, item)))
+        if len(waiting) > n_ahead:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for last, future in waiting:
+        yield last, future.result()
 
 
 def _fill(items: Iterator[Any], queue: Queue[tuple[bool, Any]], stop: threading.Event) -> None:

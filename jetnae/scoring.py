@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from jetnae.inputs import make_inputs, missing, passing, sources
 from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
 from jetnae.io.scores import FORMAT_VERSION, write_scores
 from jetnae.jets import concatenate, select
-from jetnae.overlap import ahead
+from jetnae.overlap import ahead, in_lanes
 from jetnae.scored import (
     NO_CONSTITUENTS,
     NO_FEATURES,
@@ -124,6 +124,10 @@ class Boards:
             sum_sq=_pick(self.fold, sums) if sums else None,
             fold=self.fold.astype(np.int32),
         )
+
+
+Batch = tuple[Boards, int, Any, Any]
+"""Boards, the fold, which jets of them, and their inputs; at the end of a chunk what passes its cuts, and None."""
 
 
 def boards_of(
@@ -290,9 +294,9 @@ def score_chunks(
         chunks = threads.enter_context(ahead(file.chunks, 1)) if job.overlap else file.chunks
         batches = _batches(chunks, job)
         batches = threads.enter_context(ahead(batches, BATCHES_AHEAD)) if job.overlap else batches
-        for boards, k, part, inputs in batches:
+        for (boards, k, part, inputs), scores in threads.enter_context(_results(batches, job, engines)):
             if not isinstance(part, Passing):
-                boards.each[k].fill(part, inputs, engines[k].score(inputs))
+                boards.each[k].fill(part, inputs, scores)
                 continue
             scored = boards.scored()
             tally.add(scored, part.flow)
@@ -303,7 +307,32 @@ def score_chunks(
         raise InputError(f"{job.path}: {tally.n_events} of {file.n_events} events could be read, it is damaged")
 
 
-def _batches(chunks: Iterator[Jets], job: ScoreJob) -> Iterator[tuple[Boards, int, Any, Any]]:
+@contextmanager
+def _results(
+    batches: Iterator[Batch], job: ScoreJob, engines: Sequence[Engine]
+) -> Iterator[Iterator[tuple[Batch, Any]]]:
+    """The batches with their scores, None where there is nothing to score.
+
+    Overlapped on a CPU, several batches are scored at once in one thread each: the threads that share one batch wait
+    for each other after every layer, which takes the time from those that read and prepare.
+    """
+
+    def work(batch: Batch) -> Any:
+        _, k, part, inputs = batch
+        return None if isinstance(part, Passing) else engines[k].score(inputs)
+
+    n_threads = torch.get_num_threads()
+    if not job.overlap or job.device.type != "cpu" or n_threads == 1:
+        yield ((batch, work(batch)) for batch in batches)
+        return
+    try:
+        with in_lanes(batches, work, n_threads, lambda: torch.set_num_threads(1)) as results:
+            yield results
+    finally:
+        torch.set_num_threads(n_threads)  # what a thread sets is what those that come after it start with
+
+
+def _batches(chunks: Iterator[Jets], job: ScoreJob) -> Iterator[Batch]:
     """Inputs to be scored with the boards and the fold they are on; after the last of a chunk what passes its cuts."""
     for i, jets in enumerate(chunks):
         if i == 0:

@@ -24,6 +24,7 @@ from jetnae.conversion import ConvertJob, convert_file
 from jetnae.engines import make_engine
 from jetnae.inputs import make_inputs
 from jetnae.io import read_jets
+from jetnae.overlap import in_lanes
 from jetnae.scoring import BATCH_VALUES, ScoreJob, score_file
 from tests.conftest import write_events
 from tests.test_batch import make_job
@@ -57,10 +58,14 @@ def rate(work: Any, n_jets: int) -> float:
 
 
 def network_only(checkpoint: Checkpoint, images: np.ndarray, engine: str) -> None:
-    """The network on images that are ready, in the same portions as in scoring."""
+    """The network on images that are ready, in the same portions and as many at a time as in scoring."""
     running, step = make_engine(engine, checkpoint), BATCH_VALUES // images[0].size
-    for start in range(0, len(images), step):
-        running.score(images[start : start + step])
+    parts = (images[start : start + step] for start in range(0, len(images), step))
+    try:
+        with in_lanes(parts, running.score, 2, lambda: torch.set_num_threads(1)) as scored:
+            assert sum(len(scores) for _, scores in scored) == len(images)
+    finally:
+        torch.set_num_threads(2)
 
 
 def end_to_end(checkpoint: Checkpoint, path: Path, engine: str) -> None:
