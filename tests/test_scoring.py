@@ -72,7 +72,7 @@ def test_the_batch_size_does_not_change_a_score(
     checkpoint = load_checkpoint(small_checkpoint)
     jets = jets_of(random_constituents([10, 20, 30, 5, 50, 1, 2]))
     expected = score_jets(jets, checkpoint).score
-    monkeypatch.setattr("jetnae.scoring.BATCH_VALUES", 256 * n_images)
+    monkeypatch.setattr("jetnae.boards.BATCH_VALUES", 256 * n_images)
     np.testing.assert_allclose(score_jets(jets, checkpoint).score, expected, rtol=1e-5)
 
 

@@ -19,13 +19,14 @@ from scipy.ndimage import gaussian_filter
 
 from jetnae.batch import pools
 from jetnae.batch.run import run_batch
+from jetnae.boards import BATCH_VALUES
 from jetnae.checkpoint import Checkpoint, bundled_models, load_model
 from jetnae.conversion import ConvertJob, convert_file
 from jetnae.engines import make_engine
 from jetnae.inputs import make_inputs
 from jetnae.io import read_jets
 from jetnae.overlap import in_lanes
-from jetnae.scoring import BATCH_VALUES, ScoreJob, score_file
+from jetnae.scoring import ScoreJob, score_file
 from tests.conftest import write_events
 from tests.test_batch import make_job
 
