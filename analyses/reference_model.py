@@ -26,7 +26,8 @@ from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import concatenate, select
 from jetnae.models import Density
 from jetnae.roc import auc
-from jetnae.scoring import ScoredJets, score_jets
+from jetnae.scored import ScoredJets
+from jetnae.scoring import score_jets
 from jetnae.training_data import data_path
 
 Values = npt.NDArray[np.float64]

@@ -13,7 +13,8 @@ import awkward as ak
 import uproot
 
 from jetnae.io import LAYOUTS, read_jets
-from jetnae.scoring import ScoredJets, score_jets
+from jetnae.scored import ScoredJets
+from jetnae.scoring import score_jets
 from tests.conftest import jets_of, random_constituents
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,8 @@ from jetnae.checkpoint import load_checkpoint
 from jetnae.errors import InputError
 from jetnae.io import ReadOptions, read_jets
 from jetnae.io.scores import read_scores, write_scores
-from jetnae.scoring import NO_CONSTITUENTS, OUTSIDE_WINDOW, ScoreJob, score_file, score_jets
+from jetnae.scored import NO_CONSTITUENTS, OUTSIDE_WINDOW
+from jetnae.scoring import ScoreJob, score_file, score_jets
 from tests.conftest import jets_of, random_constituents, write_events
 from tests.layout_files import WRITERS
 
