@@ -20,6 +20,7 @@ from jetnae.scoring import ScoreJob, score, score_file, score_jets
 from jetnae.training import RunConfig, TrainConfig, train_folds
 from jetnae.training_data import DataConfig, read_table, split, without_fold
 from tests.conftest import write_events
+from tests.test_cli import jetnae
 from tests.training import AE, CPU
 from tests.training import SPEC as NAMES
 
@@ -69,6 +70,18 @@ def test_no_event_is_scored_by_a_model_that_has_seen_it(config: RunConfig, tmp_p
     in_memory = score(tmp_path / "a.root", tmp_path / "run")
     np.testing.assert_array_equal(in_memory.fold, scores.jets["fold"])
     assert model.checkpoints[1].header.training["folds"] == {"fold": 1, "n_folds": 3, "rule": "event"}
+
+
+def test_workers_use_for_each_event_the_model_that_has_not_seen_it(config: RunConfig, tmp_path: Path) -> None:
+    train_folds(config, tmp_path / "run", N_FOLDS, device=CPU)
+    score_file(ScoreJob(tmp_path / "a.root", tmp_path / "alone.root", load_scorer(tmp_path / "run")))
+    options = ("--model", "run", "--workers", "2", "--chunk-size", "17", "--output", "out")
+    result = jetnae("score", "a.root", "b.root", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    alone, together = (read_scores(tmp_path / name) for name in ("alone.root", "out/a.scores.root"))
+    np.testing.assert_array_equal(together.jets["fold"], alone.jets["fold"])
+    np.testing.assert_allclose(together.jets["score"], alone.jets["score"], rtol=1e-5)
+    assert together.provenance["folds"] == alone.provenance["folds"]
 
 
 def test_the_fold_follows_from_the_event_number_only(config: RunConfig, tmp_path: Path) -> None:
