@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import uproot
 
-from jetnae.crossings import read_zero_bias, unit_of
-from jetnae.io.scores import FORMAT_VERSION, read_units, write_scores
+from jetnae.crossings import decisions_of, read_zero_bias, unit_of
+from jetnae.errors import InputError
+from jetnae.io.scores import FORMAT_VERSION, read_scores, read_units, write_scores
 from jetnae.rate import Rate, Thresholds
 from jetnae.results import from_json
 from tests.conftest import write_events
@@ -24,7 +25,14 @@ BUDGET = ("--budget", "30", "--budget", "300")
 
 
 def write_crossings(
-    path: Path, *, label: int | None = 0, shift: float = 0.0, seed: int = 1, model: str = "nae", **changed: Any
+    path: Path,
+    *,
+    label: int | None = 0,
+    shift: float = 0.0,
+    seed: int = 1,
+    model: str = "nae",
+    input_id: str = "",
+    **changed: Any,
 ) -> Path:
     """A score file with one jet per crossing; `changed` replaces or adds columns, of jets if they are named so."""
     rng = np.random.default_rng(seed)
@@ -46,7 +54,7 @@ def write_crossings(
         "kind": "scores",
         "model": model,
         "model_sha256": f"{model}-hash",
-        "input_id": f"{path.stem}-{seed}",
+        "input_id": input_id or f"{path.stem}-{seed}",
     }
     jets = {name: col.astype(np.float32) if col.dtype == np.float64 else col for name, col in jets.items()}
     with write_scores(path, provenance) as writer:
@@ -169,32 +177,37 @@ def test_events_are_crossings_whatever_jets_they_have(tmp_path: Path) -> None:
         assert "they count in every rate" in sample.notes[0]
 
 
-def test_triggers_may_come_from_the_files_that_were_scored(small_checkpoint: Path, tmp_path: Path) -> None:
-    n_events = 400
+def test_triggers_may_come_from_the_files_that_were_scored(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    bits = {"HLT_one": rng.random(n_events) < 0.3, "L1_two": rng.random(n_events) < 0.1}
-    for name, seed in (("a", 1), ("b", 2)):
-        counts = rng.integers(2, 40, (n_events, 1)).tolist()
-        write_events(tmp_path / f"{name}.root", counts, seed, weight=np.ones(n_events), npv=np.arange(n_events), **bits)
-    score = ("score", "a.root", "--model", small_checkpoint, "--keep", "npv")
-    assert jetnae(*score, cwd=tmp_path).returncode == 0
-    assert (
-        jetnae(*score, "--keep", "HLT_one", "--keep", "L1_two", "--output", "kept.root", cwd=tmp_path).returncode == 0
-    )
-    with uproot.update(tmp_path / "a.root") as file:
-        del file  # opened and closed: the same file
-    options = ("--all", "--n-bunches", "10", "--budget", "10")
-    original = jetnae("rate", "a.scores.root", "--original", "a.root", *options, cwd=tmp_path)
+    bits = {"HLT_one": rng.random(N) < 0.3, "L1_two": rng.random(N) < 0.1}
+    for name in ("a", "b"):
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            file["Events"] = {"npv": np.arange(N), **bits}
+    with uproot.open(tmp_path / "a.root") as file:
+        identity = str(file.file.uuid)
+    write_crossings(tmp_path / "a.scores.root", input_id=identity)
+    write_crossings(tmp_path / "kept.root", **bits)
+    original = jetnae("rate", "a.scores.root", "--original", "a.root", *BUDGET, cwd=tmp_path)
     assert (original.returncode, original.stderr) == (0, "")
-    kept = jetnae("rate", "kept.root", *options, cwd=tmp_path)
-    assert (kept.returncode, kept.stderr) == (0, "")
+    assert jetnae("rate", "kept.root", *BUDGET, cwd=tmp_path).returncode == 0
     one, other = (json.loads((tmp_path / f"{name}.rate.json").read_text()) for name in ("a", "kept"))
     assert one["existing"] == other["existing"]
     assert one["curves"][0]["pure_rate"] == other["curves"][0]["pure_rate"] is not None
-    wrong = ("rate", "a.scores.root", *options, "--output", "x")
+    wrong = ("rate", "a.scores.root", *BUDGET, "--output", "x")
     assert "none of a.scores.root holds its scores" in fails(*wrong, "--original", "b.root", cwd=tmp_path)
     assert "no columns Flag_*" in fails(*wrong, "--original", "a.root", "--existing", "Flag_*", cwd=tmp_path)
     assert "keep them with" in fails(*wrong, "--existing", "HLT_*", cwd=tmp_path)
+
+
+def test_decisions_that_scoring_keeps_are_found(small_checkpoint: Path, tmp_path: Path) -> None:
+    bits = {"HLT_one": np.arange(6) % 2 == 0, "L1_two": np.arange(6) == 3}
+    write_events(tmp_path / "a.root", [[12], [5], [8], [20], [9], [7]], **bits)
+    keep = ("--keep", "HLT_one", "--keep", "L1_two")
+    assert jetnae("score", "a.root", "--model", small_checkpoint, *keep, cwd=tmp_path).returncode == 0
+    found = decisions_of(read_scores(tmp_path / "a.scores.root").events, ("HLT_*", "L1_*"))
+    assert {name: each.tolist() for name, each in found.items()} == {name: each.tolist() for name, each in bits.items()}
+    with pytest.raises(InputError, match="no decision of a trigger"):
+        decisions_of({"HLT_pt": np.array([0.5, 1.0])}, ("HLT_*",))
 
 
 def test_units_are_read_where_files_say_them(tmp_path: Path) -> None:

@@ -61,7 +61,13 @@ def closure(
     n = codes.n_crossings
     lowest, highest = _range(codes.n_passing, n, conditions, budgets)
     wanted = np.exp(rng.uniform(np.log(lowest), np.log(highest), n_splits))
-    at = np.minimum(np.searchsorted(codes.n_passing, wanted), len(codes.value) - 1)
+    inside = np.flatnonzero((codes.n_passing >= lowest) & (codes.n_passing <= highest))
+    if not len(inside):
+        ends = " to ".join(f"{conditions.khz(end / n):.4g}" for end in (lowest, highest))
+        raise InputError(
+            f"no threshold on this score has a rate of {ends} kHz, comparing halves needs one: see --budget"
+        )
+    at = inside[np.maximum(np.searchsorted(codes.n_passing[inside], wanted, side="right") - 1, 0)]
     falling = np.sort(score)[::-1]
     n_agree, expected = 0, 0.0
     for cut in at:
