@@ -15,7 +15,9 @@ from jetnae.cli import (
     bumphunt,
     convert,
     diagnose,
+    export,
     inspect,
+    latency,
     models,
     plot,
     rate,
@@ -43,6 +45,8 @@ app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("train")(train.train)
 app.command("diagnose")(diagnose.diagnose)
+app.command("export")(export.export)
+app.command("latency")(latency.latency)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
 app.command("roc")(roc.roc)
