@@ -96,6 +96,8 @@ def fake_quantize(x: Tensor, fmt: FixedFormat) -> Tensor:
 
     It is zero where a number saturates (straight-through estimator, arXiv:1308.3432).
     """
+    if not torch.is_grad_enabled():
+        return _codes(x.double(), fmt) * fmt.step
     found: Tensor = _StraightThrough.apply(x, fmt)  # type: ignore[no-untyped-call]
     return found
 
