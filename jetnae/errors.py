@@ -27,3 +27,9 @@ class NotConvergedError(JetnaeError):
     def __init__(self, message: str, last: object = None) -> None:
         super().__init__(message)
         self.last = last
+
+
+class ParityError(JetnaeError):
+    """An exported model that does not do what the model does."""
+
+    exit_code = 4
