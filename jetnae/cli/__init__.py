@@ -15,6 +15,7 @@ from jetnae.cli import (
     bumphunt,
     convert,
     diagnose,
+    distill,
     inspect,
     models,
     plot,
@@ -41,6 +42,7 @@ app.command("score")(score.score)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("train")(train.train)
+app.command("distill")(distill.distill)
 app.command("diagnose")(diagnose.diagnose)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)

@@ -96,19 +96,22 @@ class Student(Scorer):
         """The output (n,) for inputs (n, *shape): gradients pass through, also with formats."""
         bits = self.config.bits
         values = x.to(self.sequence[0].weight.dtype) if bits is None else fake_quantize(x, bits.input)
-        for i, layer in enumerate(self.sequence):
-            formats = None if bits is None else bits.layers[i]
-            values = _sums(layer, values, formats)
+        for i in range(len(self.layers)):
+            values = self.sums(i, values)
             if i + 1 < len(self.layers):
                 values = functional.relu(values)
-                if formats is not None and formats.activation is not None:
-                    values = fake_quantize(values, formats.activation)
+                activation = None if bits is None else bits.layers[i].activation
+                values = values if activation is None else fake_quantize(values, activation)
         return values[:, 0]
 
     def score(self, x: Tensor) -> Tensor:
         """Anomaly score (n,) of inputs (n, *shape): slope * (log s - offset) of the teacher's s, as well as learned."""
         with torch.no_grad():
             return self.forward(x).float()
+
+    def sums(self, i: int, values: Tensor) -> Tensor:
+        """What layer `i` makes of its values (n, ...), flat, before ReLU."""
+        return _sums(self.sequence[i], values, None if self.config.bits is None else self.config.bits.layers[i])
 
     def accumulators(self) -> tuple[FixedFormat, ...]:
         """For each layer the format that holds all its sums without error; raises `InputError` without formats."""
