@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from jetnae.export.fidelity import WorkingPoint
     from jetnae.export.firmware import Sample, Trial
     from jetnae.export.report import HlsReport
-    from jetnae.io import ReadOptions
 
 PANEL = "Firmware (--hls)"
 
@@ -71,6 +70,11 @@ EfficiencyLoss = Annotated[
     ),
 ]
 
+Layout = Annotated[
+    str, typer.Option("--layout", rich_help_panel=PANEL, help="How these files name their columns; empty: detect.")
+]
+Jets = Annotated[str, typer.Option("--collection", rich_help_panel=PANEL, help="Jet collection of these files.")]
+
 
 @dataclass(frozen=True)
 class HlsOptions:
@@ -84,7 +88,13 @@ class HlsOptions:
     reference: str
     target: tuple[str, float, int]
     losses: tuple[float, float, float]
-    read: ReadOptions
+    read: tuple[str, str]
+
+
+def refuse_options(*given: object) -> None:
+    """Raises `InputError` where options of firmware are given for another export."""
+    if any(given):
+        raise InputError("--signal, --budget, --n-bunches, --input-rate and --reference belong to --hls")
 
 
 def export_hls(model: str, folder: Path, options: HlsOptions, *, force: bool) -> None:
@@ -122,6 +132,7 @@ def _trial(checkpoint: Checkpoint, options: HlsOptions) -> Trial:
     from jetnae.export.fidelity import Tolerances
     from jetnae.export.firmware import Trial
     from jetnae.export.trial import floating_point, read_sample
+    from jetnae.io import ReadOptions
     from jetnae.rate import make_conditions, parse_rate
 
     if options.jets is None and (options.signal is not None or options.budget is not None):
@@ -131,8 +142,11 @@ def _trial(checkpoint: Checkpoint, options: HlsOptions) -> Trial:
     conditions = make_conditions(n_bunches=options.n_bunches, input_rate=given)
     floating = load_model(options.reference) if options.reference else floating_point(checkpoint)
 
+    layout, collection = options.read
+    how = ReadOptions(layout or None, collection or None)
+
     def read(path: Path | None) -> Sample | None:
-        return None if path is None else read_sample(path, checkpoint, floating, options.read)
+        return None if path is None else read_sample(path, checkpoint, floating, how)
 
     return Trial(read(options.jets), read(options.signal), conditions, options.budget, tolerances)
 
