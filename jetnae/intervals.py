@@ -71,3 +71,14 @@ def efficiency_interval(
     n_eff = np.where(known, binomial / np.where(known, variance, 1.0), total**2 / total_squares)
     low, high = clopper_pearson(inside * n_eff, n_eff)
     return value, low, high
+
+
+def widened(eff: Efficiency, shifted: Values) -> Efficiency:
+    """An efficiency whose interval also holds, in quadrature, how far it moves with its threshold.
+
+    shifted : what it is at the ends of the interval of the threshold.
+    """
+    down, up = max(eff.value - float(shifted.min()), 0.0), max(float(shifted.max()) - eff.value, 0.0)
+    low = eff.value - np.hypot(eff.value - eff.low, down)
+    high = eff.value + np.hypot(eff.high - eff.value, up)
+    return Efficiency(eff.value, float(np.clip(low, 0.0, 1.0)), float(np.clip(high, 0.0, 1.0)))

@@ -19,6 +19,7 @@ from jetnae.cli import (
     inspect,
     models,
     plot,
+    rate,
     roc,
     sample,
     score,
@@ -47,6 +48,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
 app.command("roc")(roc.roc)
+app.command("rate")(rate.rate)
 app.command("workingpoints")(working_points.working_points)
 app.command("sculpt")(sculpt.sculpt)
 app.command("plot")(plot.plot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ FORMAT_VERSION = 1
 TREE = "scores"
 PREFIX = "jetnae"
 COUNTER = f"{PREFIX}_nJet"
+_BRACKETS = re.compile(r"\[([^\[\]]*[^\W\d][^\[\]]*)\]\s*$")
+"""A unit at the end of a title; those of arrays end with a type."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,18 @@ def read_header(path: Path) -> tuple[Mapping[str, Any], int, int]:
     except Exception:  # whatever a file of something else makes the libraries say
         return {}, 0, 0
     return (provenance, len(counts), int(counts.sum())) if isinstance(provenance, dict) else ({}, 0, 0)
+
+
+def read_units(path: Path) -> dict[str, str]:
+    """Units of columns of events, as far as a score file says: the attribute `unit` or `units` of a dataset, or what
+    stands in brackets in the title of a branch."""
+    if path.suffix == ".h5":
+        with h5py.File(path, "r") as file:
+            said = {name: each.attrs.get("unit", each.attrs.get("units")) for name, each in file["events"].items()}
+        return {name: unit.strip() for name, unit in said.items() if isinstance(unit, str)}
+    with uproot.open(path) as file:
+        titles = {branch.name: _BRACKETS.search(branch.title) for branch in file[TREE].branches}
+    return {name: found[1].strip() for name, found in titles.items() if found}
 
 
 class _RootWriter:

@@ -10,6 +10,10 @@ NAMES = {
     "pt": "Jet $p_\\mathrm{T}$",
     "n_constituents": "Multiplicity",
     "sum_sq": "Sum of squared pixels",
+    "score": "Anomaly score",
+    "npv": "Number of collisions per crossing",
+    "total_et": "Total transverse energy",
+    "leading_jet_pt": "Leading-jet $p_\\mathrm{T}$",
 }
 """Others keep their name."""
 

@@ -14,10 +14,12 @@ from jetnae.plotting import Style, figure_paths, save_figure
 from jetnae.plotting.bumphunt import hunt_figure, toys_figure, windows_figure
 from jetnae.plotting.bumphunt_checks import bias_figure, coverage_figure, injection_figure, signal_figure
 from jetnae.plotting.negatives import components_figure, features_figure, samples_figure, sphere_figure
+from jetnae.plotting.rate import rate_against_figure, rate_figure, rate_sections_figure, rate_sig_eff_figure
 from jetnae.plotting.roc import roc_figure, sic_figure
 from jetnae.plotting.sculpting import divergence_figure, efficiency_figure, spectra_figure
 from jetnae.plotting.training import energies_figure, history_figure
 from jetnae.plotting.working_points import thresholds_figure
+from jetnae.rate.result import Rate
 from jetnae.results import from_json
 from jetnae.roc.result import Roc
 from jetnae.roc.working_points import WorkingPoints
@@ -32,6 +34,15 @@ LARGEST = 64 * 1024**2
 
 FIGURES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "roc": (Roc, {"roc": roc_figure, "sic": sic_figure}),
+    "rate": (
+        Rate,
+        {
+            "rate": rate_figure,
+            "rate_sig_eff": rate_sig_eff_figure,
+            "rate_against": rate_against_figure,
+            "rate_sections": rate_sections_figure,
+        },
+    ),
     "working_points": (WorkingPoints, {"thresholds": thresholds_figure}),
     "sculpting": (
         Sculpting,

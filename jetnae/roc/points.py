@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jetnae.intervals import Efficiency, clopper_pearson, efficiency_interval
+from jetnae.intervals import Efficiency, clopper_pearson, efficiency_interval, widened
 from jetnae.roc.cuts import loosest, tightest
 from jetnae.roc.result import OperatingPoint, Rejection
 
@@ -55,7 +55,7 @@ def operating_point(cuts: Cuts, signal: Passing, background: Passing, fixed: str
     held_eff = Efficiency(*map(float, efficiency_interval(*held.sums(at))))
     # where the cut would be, had the fixed sample fluctuated within its interval
     shifted = [_find(held, fixed, float(end)) for end in clopper_pearson(target * held.n_eff, held.n_eff)]
-    other_eff = _widened(Efficiency(*map(float, efficiency_interval(*other.sums(at)))), other.eff[shifted])
+    other_eff = widened(Efficiency(*map(float, efficiency_interval(*other.sums(at)))), other.eff[shifted])
     sig_eff, bkg_eff = (held_eff, other_eff) if fixed == "sig_eff" else (other_eff, held_eff)
     return OperatingPoint(
         fixed=fixed,
@@ -73,14 +73,6 @@ def _find(held: Passing, fixed: str, target: float) -> int:
         return loosest(held.eff, target)
     found = tightest(held.eff, target)
     return len(held.eff) - 1 if found is None else found
-
-
-def _widened(eff: Efficiency, shifted: Values) -> Efficiency:
-    """Add in quadrature how far the value moves with the threshold."""
-    down, up = max(eff.value - float(shifted.min()), 0.0), max(float(shifted.max()) - eff.value, 0.0)
-    low = eff.value - np.hypot(eff.value - eff.low, down)
-    high = eff.value + np.hypot(eff.high - eff.value, up)
-    return Efficiency(eff.value, float(np.clip(low, 0.0, 1.0)), float(np.clip(high, 0.0, 1.0)))
 
 
 def _rejection(bkg_eff: Efficiency) -> Rejection:
