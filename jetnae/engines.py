@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
 
 from jetnae.errors import InputError, MissingExtraError
+from jetnae.export.graph import INPUT, OUTPUT, require_onnx, to_onnx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    import numpy as np
     import numpy.typing as npt
 
     from jetnae.checkpoint import Checkpoint
 
     Floats = npt.NDArray[np.float32]
+
+RUN_VALUES = 16_384
+"""Numbers in the inputs of one run of ONNX Runtime: what its layers leave stays in the cache of a core."""
 
 
 class Engine(Protocol):
@@ -43,27 +46,37 @@ class TorchEngine:
 
 
 class OnnxEngine:
-    """The model as an ONNX graph, made in memory, in ONNX Runtime on the CPU; as many threads as torch has."""
+    """A graph in ONNX Runtime on the CPU; as many threads as torch has when it is made."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
-        if device.type != "cpu":
-            raise InputError(f"engine 'onnx' on device '{device}': it runs on the CPU, choose --engine torch")
-        runtime = _onnx_runtime()
-        options = runtime.SessionOptions()
+    def __init__(self, graph: bytes) -> None:
+        require_onnx()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        graph = to_onnx(checkpoint)
-        self._session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def score(self, inputs: Floats) -> Floats:
         """Anomaly scores (n,) of inputs (n, *shape)."""
-        (scores,) = self._session.run(None, {"inputs": inputs})
+        step = max(RUN_VALUES // max(inputs[0].size, 1), 1) if len(inputs) else 1
+        runs = [self._run(inputs[start : start + step]) for start in range(0, max(len(inputs), 1), step)]
+        return runs[0] if len(runs) == 1 else np.concatenate(runs)
+
+    def _run(self, inputs: Floats) -> Floats:
+        (scores,) = self._session.run([OUTPUT], {INPUT: inputs})
         found: Floats = scores
         return found
 
 
-ENGINES: dict[str, Callable[[Checkpoint, torch.device], Engine]] = {"torch": TorchEngine, "onnx": OnnxEngine}
+def _onnx_engine(checkpoint: Checkpoint, device: torch.device) -> OnnxEngine:
+    if device.type != "cpu":
+        raise InputError(f"engine 'onnx' on device '{device}': it runs on the CPU, choose --engine torch")
+    return OnnxEngine(to_onnx(checkpoint))
+
+
+ENGINES: dict[str, Callable[[Checkpoint, torch.device], Engine]] = {"torch": TorchEngine, "onnx": _onnx_engine}
 
 
 def make_engine(name: str, checkpoint: Checkpoint, device: torch.device | None = None) -> Engine:
@@ -77,45 +90,22 @@ def require_engine(name: str) -> None:
     if name not in ENGINES:
         raise InputError(f"unknown engine '{name}', expected one of {', '.join(ENGINES)}")
     if name == "onnx":
-        _onnx_runtime()
+        try:
+            require_onnx()
+        except MissingExtraError as error:
+            raise MissingExtraError(f"engine 'onnx': {error}, or choose --engine torch") from error
 
 
-class _Score(torch.nn.Module):
-    """The score as the forward pass, which is what gets exported."""
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Everything that computes in this process on so many threads, for measurements."""
+    import numba
 
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.model.score(inputs)
-        return scores
-
-
-def to_onnx(checkpoint: Checkpoint) -> bytes:
-    """The model from inputs (n, *shape) to scores (n,) as an ONNX graph."""
-    buffer = io.BytesIO()
-    example = torch.zeros(2, *checkpoint.spec.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that needs no further package says that it is the older one
-        torch.onnx.export(
-            _Score(checkpoint.model).eval(),
-            (example,),
-            buffer,  # type: ignore[arg-type] # its annotation forgets files in memory
-            input_names=["inputs"],
-            output_names=["scores"],
-            dynamic_axes={"inputs": {0: "n"}, "scores": {0: "n"}},
-            dynamo=False,
-        )
-    return buffer.getvalue()
-
-
-def _onnx_runtime() -> Any:
+    before = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(number)
+    numba.set_num_threads(number)
     try:
-        import onnx  # noqa: F401  the exporter asks for it
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "engine 'onnx' needs ONNX Runtime: pip install 'jetnae[onnx]', or choose --engine torch"
-        ) from error
-    return onnxruntime
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])

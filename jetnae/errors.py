@@ -30,6 +30,6 @@ class NotConvergedError(JetnaeError):
 
 
 class ParityError(JetnaeError):
-    """An exported model that does not do what the model does."""
+    """Another form of a model that does not score as the model does."""
 
     exit_code = 4

@@ -16,7 +16,9 @@ from jetnae.cli import (
     convert,
     diagnose,
     distill,
+    export,
     inspect,
+    latency,
     models,
     plot,
     rate,
@@ -45,6 +47,8 @@ app.command("convert")(convert.convert)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("diagnose")(diagnose.diagnose)
+app.command("export")(export.export)
+app.command("latency")(latency.latency)
 app.command("models")(models.models)
 app.command("sample")(sample.sample)
 app.command("roc")(roc.roc)

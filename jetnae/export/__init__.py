@@ -1,1 +1,1 @@
-"""Models for other places than Python."""
+"""Models in the forms that other programs read."""

@@ -1,0 +1,65 @@
+"""`jetnae export`: a model in the form that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from jetnae.export.onnx import ExportJob
+    from jetnae.export.parity import Parity
+
+
+def export(
+    model: str = typer.Argument(..., help="A bundled model (see `jetnae models`), or a checkpoint or its folder."),
+    onnx: Path | None = typer.Option(None, "--onnx", help="Write this ONNX file; of models in folds one file each."),
+    jets: Path | None = typer.Option(
+        None, "--jets", help="File with jets to compare the scores on. Default: the bundled events."
+    ),
+    opset: int = typer.Option(17, help="Set of operators of the ONNX file."),
+    ir_version: int = typer.Option(8, "--ir-version", help="Version of the ONNX format."),
+    force: bool = typer.Option(False, "--force", help="Replace an existing output."),
+) -> None:
+    """Write a model for C++ and for the software of the experiments, with all that is needed to fill its input.
+
+    The ONNX file takes finished images, or features in their units, as `inputs` and gives `scores`; its metadata holds
+    the preprocessing, the validity range and the hash of the model. Its scores are compared with those of torch on real
+    jets first: above a difference of 1e-5 nothing is written.
+    """
+    from jetnae.errors import InputError
+
+    if onnx is None:
+        raise InputError("nothing to write: say what, as --onnx model.onnx")
+    _export_onnx(model, onnx, jets, (opset, ir_version), force=force)
+
+
+def _export_onnx(model: str, output: Path, jets: Path | None, version: tuple[int, int], *, force: bool) -> None:
+    from importlib import resources
+
+    from jetnae.export.graph import GraphVersion
+    from jetnae.export.onnx import ExportJob, export_onnx
+    from jetnae.folds import load_scorer
+
+    checked_on = jets or Path(str(resources.files("jetnae") / "assets" / "events.root"))
+    job = ExportJob(load_scorer(model), output, checked_on, GraphVersion(*version), force)
+    for path, parity in export_onnx(job).items():
+        _print(job, path, parity)
+
+
+def _print(job: ExportJob, path: Path, parity: Parity) -> None:
+    from jetnae.export.parity import CRITERION, TOLERANCE
+
+    header = job.checkpoint.header
+    lines = {
+        "model": f"{header.name}  ({header.sha256[:12]})",
+        "jets": f"{parity.n_jets} of {parity.jets}",
+        "difference": f"{parity.difference:.2g} at most, expected up to {TOLERANCE:g}: {CRITERION}",
+        "absolute": f"{parity.absolute:.2g} at most",
+        "rate": f"ONNX Runtime {parity.onnx_rate:.0f}, torch {parity.torch_rate:.0f} jets/s, model alone, one thread",
+        "format": f"opset {job.version.opset}, IR {job.version.ir}, {path.stat().st_size / 1e3:.0f} kB",
+        "output": f"{path}",
+    }
+    for name, value in lines.items():
+        print(f"{name:>12}  {value}")
