@@ -53,6 +53,7 @@ def atomic_folder(path: Path, marker: str, *, force: bool = False) -> Iterator[P
     refuse_existing(path, force=force)
     if os.path.exists(path) and not _replaceable(path, marker):
         raise InputError(f"{path}: exists and holds no {marker}, --force does not replace it: choose another folder")
+    new_folders = [folder for folder in path.parents if not os.path.exists(folder)]
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +61,29 @@ def atomic_folder(path: Path, marker: str, *, force: bool = False) -> Iterator[P
         filled = temporary / "filled"
         filled.mkdir()
         yield filled
-        if os.path.exists(path):
-            path.rename(temporary / "replaced")
-        filled.rename(path)
+        _take_place(filled, path, temporary / "replaced")
+        new_folders = []
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+        for folder in new_folders:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _take_place(filled: Path, path: Path, replaced: Path) -> None:
+    """Move a folder to where another may be, which is moved away, and back where that fails."""
+    there = os.path.exists(path)
+    if there:
+        path.rename(replaced)
+    try:
+        filled.rename(path)
+    except OSError:
+        if there:
+            replaced.rename(path)
+        raise
 
 
 def _replaceable(path: Path, marker: str) -> bool:

@@ -50,7 +50,7 @@ def floating_point(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def read_sample(path: Path, fixed: Checkpoint, floating: Checkpoint, options: ReadOptions | None = None) -> Sample:
-    """The crossings of a file, scored by both models; those without a jet, or cut away, score -inf.
+    """The crossings of a file, scored by both models; those without a jet, or with inputs that are NaN, score -inf.
 
     Of the inputs to the model in fixed point the first `N_INPUTS` are kept. Raises `InputError` where the file cannot
     be read, or does not fit the models.
@@ -81,7 +81,8 @@ def _chunks(path: Path, models: tuple[Checkpoint, Checkpoint], options: ReadOpti
             _per_event(_scores(engine, each), events, jets.n_events)
             for engine, each in zip(engines, (inputs, others), strict=True)
         )
-        yield _Chunk(inputs, floating, fixed)
+        finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+        yield _Chunk(inputs[finite], floating, fixed)
 
 
 def _scores(engine: Engine, inputs: Values) -> Values:
@@ -92,5 +93,5 @@ def _scores(engine: Engine, inputs: Values) -> Values:
 
 def _per_event(scores: Values, event: npt.NDArray[np.integer[Any]], n_events: int) -> Values:
     largest = np.full(n_events, -np.inf, dtype=np.float32)
-    np.maximum.at(largest, event, scores)
+    np.maximum.at(largest, event, np.where(np.isnan(scores), -np.inf, scores))
     return largest
