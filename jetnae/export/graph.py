@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from jetnae.errors import InputError, MissingExtraError
 from jetnae.features import FeatureSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jetnae.checkpoint import Checkpoint
     from jetnae.inputs import Spec
 
@@ -106,8 +109,7 @@ class _Score(nn.Module):
 
 def _export(module: nn.Module, example: Tensor, opset: int) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that writes one file of an old format says that it is old
+    with _quietly():
         torch.onnx.export(
             module,
             (example,),
@@ -119,6 +121,23 @@ def _export(module: nn.Module, example: Tensor, opset: int) -> bytes:
             dynamo=False,
         )
     return buffer.getvalue()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warning that this exporter, which writes one file of an old format, is the older one.
+
+    And without the pages about the graph that it prints on failure, whatever it is asked.
+    """
+    name = "_jit_onnx_log"  # the only way: the exporter turns this log on by itself
+    printed = getattr(torch._C, name, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        setattr(torch._C, name, lambda *_: None)
+        try:
+            yield
+        finally:
+            setattr(torch._C, name, printed)
 
 
 def _refused(score: _Score, example: Tensor, opset: int, error: RuntimeError, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def check_parity(graph: bytes, checkpoint: Checkpoint, jets: Jets, name: str) ->
     """
     with threads(1):
         inputs, given = make_inputs(jets, checkpoint.spec), make_inputs(jets, graph_spec(checkpoint.spec))
-        finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+        finite = np.isfinite(inputs.reshape(len(inputs), math.prod(checkpoint.spec.shape))).all(axis=1)
         inputs, given = inputs[finite], given[finite]
         if not len(inputs):
             raise InputError(f"{name}: none of {len(jets)} jets can be scored: give others with --jets")
