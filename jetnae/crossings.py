@@ -210,7 +210,8 @@ def _per_event(path: Path, scores: Scores, columns: Mapping[str, Any], name: str
             never |= ~np.asarray(scores.jets["in_range"], dtype=bool)
         largest = np.full(len(scores.counts), -np.inf)
         event = np.repeat(np.arange(len(scores.counts)), scores.counts)
-        np.maximum.at(largest, event[~never], values[~never])
+        with np.errstate(invalid="ignore"):  # a score that is missing stays so, and is refused later
+            np.maximum.at(largest, event[~never], values[~never])
         return largest
     if name not in columns:
         known = ", ".join({**scores.jets, **columns})

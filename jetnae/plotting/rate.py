@@ -37,7 +37,8 @@ MOST_POINTS, PASSING = 40, 5.0
 def rate_figure(found: Rate, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure:
     """Rate against threshold with its 68 % band, and the thresholds for the budgets with their intervals."""
     curve = found.curves[0]
-    shown = (curve.n_passing <= SHOWN * found.n_crossings) | (curve.n_passing == curve.n_passing.min())
+    shown = curve.n_passing <= SHOWN * found.n_crossings
+    shown = shown if np.count_nonzero(shown) > 1 else np.ones(len(shown), dtype=bool)
     with style(look):
         figure = Figure(figsize=(COLUMN, 0.85 * COLUMN), layout="constrained")
         axes = figure.add_subplot()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import hypergeom
+from scipy.special import gammaln
 
 from jetnae.errors import InputError
 from jetnae.intervals import Efficiency, clopper_pearson
@@ -29,6 +29,8 @@ FEWEST = 100
 LEAST_SPLITS = 500
 SPREAD = 2**0.5
 """A single budget is tested at rates up to this factor away, so that the steps of one count are averaged over."""
+FAR = 6.0
+"""Standard deviations from the mean beyond which no split falls."""
 
 
 def closure(
@@ -59,7 +61,13 @@ def closure(
     n = codes.n_crossings
     lowest, highest = _range(codes.n_passing, n, conditions, budgets)
     wanted = np.exp(rng.uniform(np.log(lowest), np.log(highest), n_splits))
-    at = np.minimum(np.searchsorted(codes.n_passing, wanted), len(codes.value) - 1)
+    inside = np.flatnonzero((codes.n_passing >= lowest) & (codes.n_passing <= highest))
+    if not len(inside):
+        ends = " to ".join(f"{conditions.khz(end / n):.4g}" for end in (lowest, highest))
+        raise InputError(
+            f"no threshold on this score has a rate of {ends} kHz, comparing halves needs one: see --budget"
+        )
+    at = inside[np.maximum(np.searchsorted(codes.n_passing[inside], wanted, side="right") - 1, 0)]
     falling = np.sort(score)[::-1]
     n_agree, expected = 0, 0.0
     for cut in at:
@@ -91,11 +99,17 @@ def agree(passing: Counts, n_first: int, other: Counts, n_second: int) -> npt.ND
 
 def expected_share(n_passing: int, n_first: int, n: int) -> float:
     """How often two parts of a sample agree: all ways in which its passing crossings can fall on them, weighted."""
-    likely = hypergeom(n, n_passing, n_first)
-    center, width = likely.mean(), 10 * likely.std() + 1
-    counts = np.arange(max(0, int(center - width)), min(n_passing, n_first, int(center + width)) + 1)
-    counts = counts[n_passing - counts <= n - n_first]
-    return float(likely.pmf(counts)[agree(counts, n_first, n_passing - counts, n - n_first)].sum())
+    first = n_first / n
+    center, width = n_passing * first, FAR * np.sqrt(n_passing * first * (1 - first)) + 1
+    least, most = max(0, n_passing - (n - n_first)), min(n_passing, n_first)
+    counts = np.arange(max(least, int(center - width)), min(most, int(center + width)) + 1)
+    log_ways = _log_choose(n_first, counts) + _log_choose(n - n_first, n_passing - counts) - _log_choose(n, n_passing)
+    return float(np.exp(log_ways)[agree(counts, n_first, n_passing - counts, n - n_first)].sum())
+
+
+def _log_choose(n: int, k: Any) -> Any:
+    """Logarithm of the number of ways to choose k of n, any shape."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
 def _half(n: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
