@@ -3,9 +3,9 @@
     python data_recipes/trigger_signals.py --signal top --output-dir data --seed 21
 
 Needs the pool of `zero_bias.py` in the same folder, and takes the half of it that no training has seen. Pythia 8 at
-13.6 TeV with multiple interactions. Of the `--n-collisions` simulated, each goes into as many crossings as needed, every
-time turned, mirrored and with other pile-up. In `NAME.h5`, as in `zero_bias.py`; the collisions are kept in
-`pool_NAME.h5` and used again where the file is there.
+13.6 TeV with multiple interactions. Each of the `--n-collisions` simulated goes into as many crossings as needed, every
+time turned, mirrored and with other pile-up. The crossings are in `NAME.h5`, as those of `zero_bias.py`; the collisions
+are kept in `pool_NAME.h5` and used again where that is there.
 
 top: pairs with hadronic decays. semivisible: a Z' of 1 TeV to dark quarks, dark mesons of 20 GeV, of which 0.3 are
 invisible. semivisible_low: 500 GeV. four_bottom: a scalar of 400 GeV to two of 80 GeV, each to two bottom quarks.

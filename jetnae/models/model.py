@@ -17,7 +17,7 @@ class Model(nn.Module, ABC):
 
     Parameters
     ----------
-    shape : of one input, (side, side) in pixels or (n_features,).
+    shape : of one input, (rows, columns) in pixels or (n_features,).
     pixel_sum : what the pixels of every image sum to; None for features, and for images with a free sum.
 
     A kind of model says how it reconstructs, and where it differs from the rest: which loss, which score, what it fits

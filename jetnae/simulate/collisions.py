@@ -83,14 +83,14 @@ def phi_tower(phi: FloatArray) -> IntArray:
 
 def eta_tower(eta: FloatArray) -> IntArray:
     """Position of a tower in eta, 0 at the lowest; beyond the regions the last one."""
-    position = ((np.clip(eta, -ETA_MAX, ETA_MAX) + ETA_MAX) / (2 * ETA_MAX) * N_ETA_TOWERS).astype(np.int64)
+    position: IntArray = ((np.clip(eta, -ETA_MAX, ETA_MAX) + ETA_MAX) / (2 * ETA_MAX) * N_ETA_TOWERS).astype(np.int64)
     return np.minimum(position, N_ETA_TOWERS - 1)
 
 
 def wrapped(phi: IntArray) -> IntArray:
     """Counts of phi in their range, -72 to 71."""
     half = PHI_COUNTS // 2
-    return (phi + half) % PHI_COUNTS - half
+    return np.asarray((phi + half) % PHI_COUNTS - half)
 
 
 def _towers(
