@@ -21,7 +21,8 @@ from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
-from jetnae.inputs import Spec, pixel_sum
+from jetnae.inputs import KINDS, Spec, pixel_sum
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.models import MODELS, SCORERS, Model, Scorer
 from jetnae.models.settings import with_network
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 2
 KEY = "jetnae"
-SCORING = ("model", "config", "image", "features", "validity")
+SCORING = ("model", "config", *KINDS, "validity")
 """The entries of the header that determine scores and flags, together with the weights."""
 
 
@@ -64,7 +65,7 @@ class Header:
 
     sha256 : of all that determines a score, the same for the same training wherever and whenever it was run.
     seal : hash over the whole content, to find damage and changes.
-    image, features : how jets become the input; one of the two.
+    image, features, regions, objects : how jets, or crossings, become the input; one of these.
     """
 
     format_version: int
@@ -76,6 +77,8 @@ class Header:
     layout: str
     image: ImageSpec | None = None
     features: FeatureSpec | None = None
+    regions: RegionSpec | None = None
+    objects: ObjectSpec | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -84,9 +87,9 @@ class Header:
     @property
     def spec(self) -> Spec:
         """How jets become this model's input; raises `InputError` where that is not said, or said twice."""
-        specs = [spec for spec in (self.image, self.features) if spec is not None]
+        specs: list[Spec] = [spec for spec in (getattr(self, name) for name in KINDS) if spec is not None]
         if len(specs) != 1:
-            raise InputError(f"model '{self.name}': {len(specs)} kinds of input, expected either image or features")
+            raise InputError(f"model '{self.name}': {len(specs)} kinds of input, expected one of {', '.join(KINDS)}")
         return specs[0]
 
 

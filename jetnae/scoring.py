@@ -22,6 +22,7 @@ from jetnae.inputs import make_inputs, missing, passing, sources
 from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
 from jetnae.io.scores import FORMAT_VERSION, write_scores
 from jetnae.jets import concatenate, select
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.overlap import ahead
 from jetnae.scored import (
     NO_CONSTITUENTS,
@@ -90,6 +91,8 @@ class ScoreBoard:
     def fill(self, part: Any, inputs: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> None:
         """Take the scores (n,) of a part."""
         self._score[part] = scores
+        if isinstance(self._spec, RegionSpec | ObjectSpec):
+            return
         if isinstance(self._spec, FeatureSpec):
             self._status[part] = np.where(np.isfinite(inputs).all(axis=1), SCORED, NO_FEATURES)
             return

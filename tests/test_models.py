@@ -164,8 +164,8 @@ NETWORKS = [name for name in MODELS if any(field.name == "network" for field in 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_images_that_do_not_fit_the_network_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match="multiple of 4"):
-        build_model(name, {}, ImageSpec(n_pixels=18))
+    with pytest.raises(InputError, match="at least 4"):
+        build_model(name, {}, ImageSpec(n_pixels=3))
     with pytest.raises(InputError, match="pixel_sum is not set"):
         build_model(name, {}, ImageSpec(pixel_sum=None))
 

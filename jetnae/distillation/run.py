@@ -20,10 +20,9 @@ from jetnae.distillation.scan import BitScan, Candidate, Efficiency, recommend
 from jetnae.distillation.size import size_of
 from jetnae.distillation.views import view_of
 from jetnae.errors import InputError
-from jetnae.features import FeatureSpec
 from jetnae.files import refuse_existing
 from jetnae.folds import load_scorer
-from jetnae.images import ImageSpec
+from jetnae.inputs import kind_of
 from jetnae.results import to_json
 from jetnae.selection import Selection
 from jetnae.training_data import DataConfig, data_path, selected_jets
@@ -210,8 +209,7 @@ def write_student(
         config=asdict(student.config),
         validity=teacher.validity,
         layout=teacher.layout,
-        image=spec if isinstance(spec, ImageSpec) else None,
-        features=spec if isinstance(spec, FeatureSpec) else None,
+        **{kind_of(spec): spec},  # type: ignore[arg-type]
         training={
             "teacher": teacher.name,
             "teacher_sha256": teacher.sha256,

@@ -18,7 +18,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Share of a signal that passes at a share of background that does; for the report only, nothing is chosen by it."""
+    """Share of a signal that passes at a share of background that does: for the report, nothing is chosen by it."""
 
     share: float
     teacher: float

@@ -17,7 +17,7 @@ class Scorer(nn.Module, ABC):
 
     Parameters
     ----------
-    shape : of one input, (side, side) in pixels or (n_features,).
+    shape : of one input, (rows, columns) in pixels or (n_features,).
     pixel_sum : what the pixels of every image sum to; None for features, and for images with a free sum.
 
     All it needs for scoring is in its parameters and buffers, whose shapes follow from the configuration.
