@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from jetnae.rate import make_conditions
 
 from jetnae.checkpoint import FORMAT_VERSION, Checkpoint, Header, Validity, build_model
 from jetnae.errors import InputError, MissingExtraError, ParityError
-from jetnae.export.fidelity import ScorePair, compare_bits
+from jetnae.export.fidelity import ScorePair, Tolerances, compare_bits
 from jetnae.export.firmware import N_INPUTS, Sample, Trial, export_hls, random_inputs
 from jetnae.export.hls import HlsSettings, configuration, require_hls4ml, require_student, write_project
 from jetnae.export.report import HlsReport
@@ -22,8 +21,10 @@ from jetnae.export.simulation import Simulation, require_compiler
 from jetnae.features import FeatureSpec
 from jetnae.fixed_point import FixedFormat, quantize
 from jetnae.images import ImageSpec
+from jetnae.level1 import RegionSpec
 from jetnae.models import MODELS, Student, StudentConfig
 from jetnae.models.student import LayerBits, StudentBits
+from jetnae.rate import make_conditions
 from jetnae.results import from_json
 from tests.conftest import SMALL_NETWORK
 
@@ -58,7 +59,9 @@ def student(
         return Student(shape, None, StudentConfig(hidden, channels, bits=bits))
 
 
-def checkpoint_of(model: Student | torch.nn.Module, shape: tuple[int, ...] = REGIONS) -> Checkpoint:
+def checkpoint_of(
+    model: Student | torch.nn.Module, shape: tuple[int, ...] = REGIONS, regions: RegionSpec | None = None
+) -> Checkpoint:
     header = Header(
         format_version=FORMAT_VERSION,
         kind="checkpoint",
@@ -66,7 +69,8 @@ def checkpoint_of(model: Student | torch.nn.Module, shape: tuple[int, ...] = REG
         model="student",
         config={},
         features=FeatureSpec(names=("mass", "pt")) if len(shape) == 1 else None,
-        image=ImageSpec(n_pixels=16) if len(shape) == 2 else None,
+        image=ImageSpec(n_pixels=16) if len(shape) == 2 and regions is None else None,
+        regions=regions,
         validity=Validity((50.0, 400.0), 2.0, 0.8),
         layout="jetnae",
         sha256="0" * 64,
@@ -198,7 +202,8 @@ def test_a_student_that_computes_otherwise_is_not_exported(tmp_path: Path) -> No
 
 
 def sample(model: Student, name: str, n: int, shift: float) -> Sample:
-    inputs = np.random.default_rng(len(name)).poisson(20 + shift, (n, *model.shape)).astype(np.float32)
+    counts = np.random.default_rng(len(name)).poisson(20 + shift, (n, *model.shape))
+    inputs = (counts * bits_of(model).input.step).astype(np.float32)
     twin = Student(model.shape, None, replace(model.config, bits=None))
     twin.load_state_dict(model.state_dict())
     scores = (each.score(torch.from_numpy(inputs)).numpy() for each in (twin, model))
@@ -207,12 +212,19 @@ def sample(model: Student, name: str, n: int, shift: float) -> Sample:
 
 @pytest.mark.slow
 def test_the_folder_tells_everything(tmp_path: Path) -> None:
-    model = student((8,), shape=(6,))
+    inner = replace(INNER, weight=FixedFormat(8, 1), result=FixedFormat(14, 3), activation=FixedFormat(12, 2, False))
+    bits = StudentBits(FixedFormat(10, 0, signed=False), (inner, replace(LAST, result=FixedFormat(20, 3))))
+    model = student((8,), bits=bits)
+    checkpoint = checkpoint_of(model, regions=RegionSpec("linear", 1024.0))
     trial = Trial(
-        sample(model, "zero_bias.h5", 20_000, 0), sample(model, "tops.h5", 3000, 3), make_conditions(), budget=300.0
+        sample(model, "zero_bias.h5", 20_000, 0),
+        sample(model, "tops.h5", 3000, 3),
+        make_conditions(),
+        budget=300.0,
+        tolerances=Tolerances(auc_loss=0.1, rate_loss=0.5, efficiency_loss=1.0),
     )
     folder = tmp_path / "new" / "out"
-    report = export_hls(checkpoint_of(model, (6,)), folder, trial, HlsSettings())
+    report = export_hls(checkpoint, folder, trial, HlsSettings())
     content = json.loads((folder / "report.json").read_text())
     assert from_json(HlsReport, content).bits == report.bits
     assert report.bits.inputs == "4500 of zero_bias.h5, 3000 of tops.h5, 1000 random inputs"
@@ -220,16 +232,17 @@ def test_the_folder_tells_everything(tmp_path: Path) -> None:
     assert point is not None
     assert report.separation is not None
     text = " ".join((folder / "README.txt").read_text().split())
-    code = round(point.fixed.value / LAST.result.step)
-    for expected in ("AN ESTIMATE", f"code >= {code}.", "ap_ufixed<10,10,AP_RND,AP_SAT>", "8500 of 8500 inputs"):
+    code = round(point.fixed.value / bits.layers[-1].result.step)
+    for expected in ("AN ESTIMATE", f"code >= {code}.", "ap_ufixed<10,0,AP_RND,AP_SAT>", "8500 of 8500 inputs"):
         assert expected in text
+    assert "the bits of an input are the count itself" in text
     assert not list(folder.glob("**/*.so"))
     assert str(tmp_path) not in "".join(each.read_text() for each in folder.glob("*.*"))
-    vectors = np.loadtxt(folder / "tb_data" / "tb_input_features.dat", dtype=np.float32)
+    vectors = np.loadtxt(folder / "tb_data" / "tb_input_features.dat", dtype=np.float64)
     expected_scores = np.loadtxt(folder / "tb_data" / "tb_output_predictions.dat")
-    np.testing.assert_array_equal(Simulation(folder, (6,)).score(vectors), expected_scores)
+    np.testing.assert_array_equal(Simulation(folder, REGIONS).score(vectors), expected_scores)
     with pytest.raises(InputError, match="exists already, use --force"):
-        export_hls(checkpoint_of(model, (6,)), folder, trial, HlsSettings())
+        export_hls(checkpoint, folder, trial, HlsSettings())
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
