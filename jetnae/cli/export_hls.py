@@ -173,7 +173,7 @@ def _working_point(found: WorkingPoint) -> Iterator[tuple[str, str]]:
     ends = f"{at.rate.low:.4g} to {at.rate.high:.4g}"
     ties = f"{at.n_tied} of {at.n_passing} at the threshold"
     agree = f"floating point {before.rate.value:.4g} kHz, {found.background.share:.1%} pass both"
-    yield "threshold", f"score >= {at.value:g} for {at.budget:g} kHz of {found.conditions.told()}"
+    yield "threshold", f"score >= {at.value!r} for {at.budget:g} kHz of {found.conditions.told()}"
     yield "rate", f"{at.rate.value:.4g} kHz ({ends}), {ties}; {agree}"
     eff, eff_before = (each.sig_eff.get("signal") for each in (at, before))
     if eff is not None and eff_before is not None and found.signal is not None:

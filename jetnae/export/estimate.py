@@ -34,15 +34,16 @@ DSP_WIDTH = 10
 VENDOR_TOOLS = ("vitis-run", "vitis_hls", "vivado_hls")
 
 FORMULA = (
-    "An estimate by rules of thumb, not the result of a synthesis. "
-    "Products: weights that are not zero, times positions for convolutions. With reuse factor 1 each weight is a "
-    "constant, its product a sum of shifted inputs: a weight with d non-zero digits (signed digits, canonical) takes "
+    "An estimate by rules of thumb, not the result of a synthesis, which shares and trims what these rules count "
+    "apart. Products: weights that are not zero, times positions for convolutions. With reuse factor 1 each weight is "
+    "a constant, its product a sum of shifted inputs: a weight with d non-zero digits (signed digits, canonical) takes "
     "d - 1 adders of (input + weight bits) LUTs. With reuse factor R there are products / R multipliers: a DSP slice "
     f"each where both factors have {DSP_WIDTH} bits or more, otherwise (input bits x weight bits) LUTs. Sums: one "
-    "adder for each product, of as many LUTs as the exact sum has bits, and one more per bit of the result to round, "
-    "saturate and cut at zero. Flip-flops: one per bit of sums and results that cross a clock edge. Latency: for each "
-    f"layer one period to multiply, its adder tree of ceil(log2(terms + 1)) levels of {ADDER:g} ns each in periods of "
-    f"{USABLE:.0%} of the clock, one period for the result, and R - 1; one period each for input and output."
+    "adder for each product, of (input + weight + 2) LUTs, the mean width in a tree whose sums grow by a bit a level; "
+    "and one LUT per bit of the result to round, saturate and cut at zero. Flip-flops: one per bit of products, sums "
+    "and results that cross a clock edge. Latency: for each layer one period to multiply, its adder tree of "
+    f"ceil(log2(terms + 1)) levels of {ADDER:g} ns each in periods of {USABLE:.0%} of the clock, one period for the "
+    "result, and R - 1; one period each for input and output."
 )
 
 
@@ -136,7 +137,7 @@ def _layer(
         products=products,
         multipliers=multipliers,
         dsp=dsp,
-        lut=lut + products * sums.width + n_outputs * result.width,
+        lut=lut + products * (values.width + weight.width + 2) + n_outputs * result.width,
         flip_flops=n_outputs * (result.width + tree * sums.width) + multipliers * (values.width + weight.width),
         cycles=1 + tree + 1 + reuse - 1,
     )

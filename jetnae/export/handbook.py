@@ -41,9 +41,12 @@ def code_step(fmt: str) -> tuple[int, int, bool]:
 
 
 def _about(report: HlsReport) -> Iterator[str]:
-    yield f"Model {report.model}, sha256 {report.model_sha256}, exported by jetnae {report.jetnae} with hls4ml"
-    yield f"{report.hls4ml} for Vitis HLS: part {report.settings['part']}, clock {report.settings['clock']} ns, reuse"
-    yield f"factor {report.settings['reuse_factor']}. All numbers of this text and more are in report.json."
+    settings = report.settings
+    yield (
+        f"Model {report.model}, sha256 {report.model_sha256}, exported by jetnae {report.jetnae} with hls4ml "
+        f"{report.hls4ml} for Vitis HLS: part {settings['part']}, clock {settings['clock']} ns, reuse factor "
+        f"{settings['reuse_factor']}. All numbers of this text and more are in report.json."
+    )
 
 
 def _ports(report: HlsReport, top: str) -> Iterator[str]:
@@ -55,9 +58,9 @@ def _ports(report: HlsReport, top: str) -> Iterator[str]:
 
 def _input(report: HlsReport) -> Iterator[str]:
     width, fraction, signed = code_step(report.formats["input"])
-    kind = "two's complement" if signed else "unsigned"
+    kind = "integer in two's complement" if signed else "unsigned integer"
     yield (
-        f"Each input is a {kind} integer of {width} bits; times 2^{-fraction} it is the value that the model was "
+        f"Each input has {width} bits, an {kind}; times 2^{-fraction} it is the value that the model was "
         "trained with. Values off that grid are rounded, and values beyond its ends take the end, as the format says."
     )
     yield "How crossings or jets become these values, as the model says:"
@@ -84,7 +87,7 @@ def _output(report: HlsReport) -> Iterator[str]:
 def _threshold(found: WorkingPoint, fraction: int) -> Iterator[str]:
     at = found.fixed
     yield (
-        f"THRESHOLD for {at.budget:g} kHz of {found.conditions.told()}: score >= {at.value:g}, that is code >= "
+        f"THRESHOLD for {at.budget:g} kHz of {found.conditions.told()}: score >= {at.value!r}, that is code >= "
         f"{round(at.value * 2.0**fraction)}. It was set on the scores in fixed point, not carried over."
     )
     yield (
@@ -92,7 +95,7 @@ def _threshold(found: WorkingPoint, fraction: int) -> Iterator[str]:
         f"{at.n_passing} of {found.background.n} crossings pass, {at.n_tied} of them exactly at the threshold"
     )
     if at.looser_value is not None and at.looser_rate is not None:
-        yield f"  next lower score {at.looser_value:g}: {at.looser_rate.value:.4g} kHz"
+        yield f"  next lower score {at.looser_value!r}: {at.looser_rate.value:.4g} kHz"
 
 
 def _checks(report: HlsReport) -> Iterator[str]:
@@ -141,7 +144,7 @@ def _files(top: str) -> Iterator[str]:
     yield f"  firmware/        C++ of the model: {top}.cpp, formats in defines.h, weights in weights/*.h"
     yield "  build_prj.tcl    synthesis with Vitis HLS: vitis_hls -f build_prj.tcl (or vitis-run --tcl build_prj.tcl)"
     yield "  build_lib.sh     C simulation as a shared library, needs g++ only: bash build_lib.sh"
-    yield f"  {top}_test.cpp   test bench; tb_data/ holds inputs and the scores that must come out"
+    yield f"  {f'{top}_test.cpp':<16} test bench; tb_data/ holds inputs and the scores that must come out"
     yield "  report.json      formats, checks, estimate, and the configuration of hls4ml"
 
 
