@@ -63,7 +63,7 @@ class DistillConfig:
         if self.bits is not None:
             preset(self.bits)
         if min(self.n_steps, self.quantized_steps) < 1 or self.batch_size < 2 or self.n_jets < 2:
-            raise InputError("expected steps of at least 1, batch_size and n_jets of at least 2")
+            raise InputError("expected n_steps and quantized_steps of at least 1, batch_size and n_jets of at least 2")
         if not (0 < self.validation < 1 and 0 < self.share_broadened < 1 and 0 < self.broadened <= 10):
             raise InputError("expected validation and share_broadened between 0 and 1, broadened in (0, 10]")
         if min(self.learning_rate, self.quantized_learning_rate) <= 0 or not 0 <= self.tail <= 1:
