@@ -6,6 +6,7 @@ import copy
 import os
 import platform
 import time
+import warnings
 from collections.abc import Mapping  # a result's types must be known when it is read
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -163,9 +164,9 @@ def _start(checkpoint: Checkpoint, options: LatencyOptions) -> tuple[dict[str, E
             if name == "onnx":
                 require_engine(name)
             engine = ENGINES[name](checkpoint)
-            for n_jets in options.n_jets:
-                for _ in range(N_WARM_UP):
-                    engine.score(np.zeros((n_jets, *checkpoint.spec.shape), dtype=np.float32))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's compiler uses what torch calls deprecated
+                _warm_up(engine, checkpoint, options)
         except (MissingExtraError, RuntimeError) as error:
             reason = f"engine '{name}' does not run here: {str(error).strip().splitlines()[0][:200]}"
             if options.engines:
@@ -174,6 +175,12 @@ def _start(checkpoint: Checkpoint, options: LatencyOptions) -> tuple[dict[str, E
         else:
             engines[name] = engine
     return engines, notes
+
+
+def _warm_up(engine: Engine, checkpoint: Checkpoint, options: LatencyOptions) -> None:
+    for n_jets in options.n_jets:
+        for _ in range(N_WARM_UP):
+            engine.score(np.zeros((n_jets, *checkpoint.spec.shape), dtype=np.float32))
 
 
 def _work(stage: Stage, engines: dict[str, Engine], jets: Jets, n_jets: int, checkpoint: Checkpoint) -> dict[str, Work]:

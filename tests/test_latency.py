@@ -62,6 +62,7 @@ def test_the_command_prints_and_writes_the_timings(small_checkpoint: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler, about torch
 def test_a_compiled_model_is_timed_too(small_checkpoint: Path) -> None:
     jets = jets_of(random_constituents([5, 10, 20, 8, 3]))
     options = LatencyOptions(engines=("torch", "compiled"), n_jets=(2,), seconds=0.01)
