@@ -141,19 +141,13 @@ def test_halves_close_and_the_exit_code_says_when_they_do_not(folder: Path) -> N
     assert found is not None
     assert 0.62 <= found.share.value <= 0.76
     assert "expected 500 or more" in fails(*closing[:-1], "50", "--output", "few", cwd=folder)
-    # one threshold of a two-valued score: whole counts there agree more often than any interval says, 75.4 % of 101
-    n_passing = 101
-    write_crossings(folder / "bit.scores.root", score=(np.arange(N) < n_passing) + 0.0)
-    codes = []
-    for seed in range(1, 7):
-        arguments = ("rate", "bit.scores.root", "--budget", "145", "--closure", "500", "--seed", seed)
-        result = jetnae(*arguments, "--output", f"bit{seed}", cwd=folder)
-        share = from_json(Rate, json.loads((folder / f"bit{seed}.rate.json").read_text())).closure
-        assert share is not None
-        assert result.returncode == (0 if share.share.value <= 0.76 else 4)
-        assert ("the check failed" in result.stdout) == (result.returncode == 4)
-        codes.append(result.returncode)
-    assert 4 in codes
+    # a score of two values has one threshold; of seeds 1 to 40 this one makes its halves agree too often, by chance
+    write_crossings(folder / "bit.scores.root", score=(np.arange(N) < 107) + 0.0)
+    chance = ("rate", "bit.scores.root", "--budget", "154", "--closure", "500", "--seed", "31")
+    failed = jetnae(*chance, cwd=folder)
+    assert (failed.returncode, failed.stderr) == (4, "")
+    assert "the check failed" in failed.stdout
+    assert from_json(Rate, json.loads((folder / "bit.rate.json").read_text())).closure is not None
 
 
 def test_events_are_crossings_whatever_jets_they_have(tmp_path: Path) -> None:
