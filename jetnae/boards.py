@@ -13,6 +13,7 @@ from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.inputs import make_inputs
 from jetnae.jets import select
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.scored import NO_CONSTITUENTS, NO_FEATURES, NOT_SELECTED, OUTSIDE_WINDOW, SCORED, ScoredJets
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class ScoreBoard:
     def fill(self, part: Any, inputs: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]) -> None:
         """Take the scores (n,) of a part."""
         self._score[part] = scores
+        if isinstance(self._spec, RegionSpec | ObjectSpec):
+            return
         if isinstance(self._spec, FeatureSpec):
             self._status[part] = np.where(np.isfinite(inputs).all(axis=1), SCORED, NO_FEATURES)
             return

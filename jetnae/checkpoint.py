@@ -21,8 +21,9 @@ from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
-from jetnae.inputs import Spec, pixel_sum
-from jetnae.models import MODELS, Model
+from jetnae.inputs import KINDS, Spec, pixel_sum
+from jetnae.level1 import ObjectSpec, RegionSpec
+from jetnae.models import MODELS, SCORERS, Model, Scorer
 from jetnae.models.settings import with_network
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 
     from jetnae.jets import Jets
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEY = "jetnae"
-SCORING = ("model", "config", "image", "features", "validity")
+SCORING = ("model", "config", *KINDS, "validity")
 """The entries of the header that determine scores and flags, together with the weights."""
 
 
@@ -64,7 +65,7 @@ class Header:
 
     sha256 : of all that determines a score, the same for the same training wherever and whenever it was run.
     seal : hash over the whole content, to find damage and changes.
-    image, features : how jets become the input; one of the two.
+    image, features, regions, objects : how jets, or crossings, become the input; one of these.
     """
 
     format_version: int
@@ -76,6 +77,8 @@ class Header:
     layout: str
     image: ImageSpec | None = None
     features: FeatureSpec | None = None
+    regions: RegionSpec | None = None
+    objects: ObjectSpec | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -84,9 +87,9 @@ class Header:
     @property
     def spec(self) -> Spec:
         """How jets become this model's input; raises `InputError` where that is not said, or said twice."""
-        specs = [spec for spec in (self.image, self.features) if spec is not None]
+        specs: list[Spec] = [spec for spec in (getattr(self, name) for name in KINDS) if spec is not None]
         if len(specs) != 1:
-            raise InputError(f"model '{self.name}': {len(specs)} kinds of input, expected either image or features")
+            raise InputError(f"model '{self.name}': {len(specs)} kinds of input, expected one of {', '.join(KINDS)}")
         return specs[0]
 
 
@@ -94,7 +97,7 @@ class Header:
 class Checkpoint:
     """A model ready to score, with its header."""
 
-    model: Model
+    model: Scorer
     header: Header
 
     @property
@@ -111,14 +114,23 @@ class Checkpoint:
 def build_model(name: str, config: Any, spec: Spec) -> Model:
     """Make an untrained model by name; raises `InputError` listing the known names, or on a bad configuration."""
     if name not in MODELS:
-        raise InputError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}")
-    kind, config_kind = MODELS[name]
-    settings = parse(config_kind, with_network(config_kind, config), f"model '{name}'")
-    model: Model = kind(spec.shape, pixel_sum(spec), settings)
+        advice = ": it learns from another model, use `jetnae distill`" if name in SCORERS else ""
+        raise InputError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}{advice}")
+    model: Model = build_scorer(name, config, spec)  # type: ignore[assignment]  # all in MODELS are
     return model
 
 
-def save_checkpoint(path: Path, model: Model, header: Header) -> Header:
+def build_scorer(name: str, config: Any, spec: Spec) -> Scorer:
+    """Make anything that a checkpoint may hold, as `build_model`."""
+    if name not in SCORERS:
+        raise InputError(f"unknown model {name!r}, expected one of {', '.join(SCORERS)}")
+    kind, config_kind = SCORERS[name]
+    settings = parse(config_kind, with_network(config_kind, config), f"model '{name}'")
+    scorer: Scorer = kind(spec.shape, pixel_sum(spec), settings)
+    return scorer
+
+
+def save_checkpoint(path: Path, model: Scorer, header: Header) -> Header:
     """Write a checkpoint atomically; returns the header with its hashes filled in."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     content = json.loads(json.dumps(asdict(header) | {"sha256": "", "seal": ""}, default=str))  # as it will be read
@@ -138,7 +150,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if header.seal != _hash({**content, "seal": ""}, tensors):
         raise InputError(f"{path}: the content does not match its hash, the checkpoint is damaged or was altered")
     with torch.device("meta"):
-        model = build_model(header.model, header.config, header.spec)
+        model = build_scorer(header.model, header.config, header.spec)
     _check_tensors(model, tensors, path)
     model.load_state_dict(tensors, assign=True)
     return Checkpoint(model.eval(), header)
@@ -199,7 +211,7 @@ def _parse_header(content: dict[str, Any], path: Path) -> Header:
     return parse(Header, content, str(path))
 
 
-def _check_tensors(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _check_tensors(model: Scorer, tensors: Mapping[str, Tensor], path: Path) -> None:
     expected = {key: value.shape for key, value in model.state_dict().items()}
     found = {key: value.shape for key, value in tensors.items()}
     if found != expected:

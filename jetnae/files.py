@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +41,53 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
         for folder in new_folders:
             with suppress(OSError):
                 folder.rmdir()
+
+
+@contextmanager
+def atomic_folder(path: Path, marker: str, *, force: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill, which becomes `path` when the block ends without an error.
+
+    marker : a file that every such folder holds. With `force` a folder that holds it, or nothing, is replaced; another
+    never is. Raises `InputError` when `path` exists and may not be replaced, and `OutputError` as `atomic_path`.
+    """
+    refuse_existing(path, force=force)
+    if os.path.exists(path) and not _replaceable(path, marker):
+        raise InputError(f"{path}: exists and holds no {marker}, --force does not replace it: choose another folder")
+    new_folders = [folder for folder in path.parents if not os.path.exists(folder)]
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+        filled = temporary / "filled"
+        filled.mkdir()
+        yield filled
+        _take_place(filled, path, temporary / "replaced")
+        new_folders = []
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}), nothing was kept") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for folder in new_folders:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _take_place(filled: Path, path: Path, replaced: Path) -> None:
+    """Move a folder to where another may be, which is moved away, and back where that fails."""
+    there = os.path.exists(path)
+    if there:
+        path.rename(replaced)
+    try:
+        filled.rename(path)
+    except OSError:
+        if there:
+            replaced.rename(path)
+        raise
+
+
+def _replaceable(path: Path, marker: str) -> bool:
+    return path.is_dir() and (os.path.exists(path / marker) or not any(path.iterdir()))
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

@@ -85,7 +85,7 @@ def inspect_file(path: Path, options: ReadOptions, models: Mapping[str, Checkpoi
         found = Inspection(path, container_of(path), path.stat().st_size, trees, _layouts(source, options.layout))
         try:
             match = choose(source, find_layouts(options.layout), options.collection, str(path))
-            file = jet_file(source, match, options, path)
+            file = jet_file(source, match, _with_arrays(options, match), path)
             jets = _first_jets(file, options)
         except InputError as error:
             return replace(found, problem=str(error))
@@ -99,6 +99,11 @@ def inspect_file(path: Path, options: ReadOptions, models: Mapping[str, Checkpoi
         event_features=available_events(jets),
         models=tuple(_model_fit(name, checkpoint, jets) for name, checkpoint in models.items()),
     )
+
+
+def _with_arrays(options: ReadOptions, match: Match) -> ReadOptions:
+    """So that models that take arrays find them."""
+    return replace(options, features=(*options.features, *match.collection.arrays))
 
 
 def _first_jets(file: JetFile, options: ReadOptions) -> Jets:
@@ -131,7 +136,7 @@ def _layouts(source: Source, layout: str | None) -> tuple[LayoutFit, ...]:
 
 def _kind(source: Source, match: Match) -> str:
     if match.collection.link == "none":
-        return "features only"
+        return ", ".join(match.collection.arrays) or "features only"
     if match.collection.link == "cluster":
         return "to be clustered"
     return "constituents" if resolves(source, match) else "constituents not stored"

@@ -15,6 +15,7 @@ from jetnae.cli import (
     bumphunt,
     convert,
     diagnose,
+    distill,
     export,
     inspect,
     latency,
@@ -44,6 +45,7 @@ app.command("score")(score.score)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("train")(train.train)
+app.command("distill")(distill.distill)
 app.command("diagnose")(diagnose.diagnose)
 app.command("export")(export.export)
 app.command("latency")(latency.latency)

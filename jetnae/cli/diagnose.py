@@ -79,10 +79,10 @@ def _held_out(checkpoint: Checkpoint, files: list[Path], n_chains: int) -> HeldO
 def _complete(found: Diagnosis, checkpoint: Checkpoint, folder: Path) -> Diagnosis:
     """With the name of the model, those of features, and the course of the training where it is beside the model."""
     from jetnae.diagnostics.history import read_history
-    from jetnae.features import FeatureSpec
+    from jetnae.inputs import value_names
 
     spec = checkpoint.spec
-    names = spec.names if isinstance(spec, FeatureSpec) else ()
+    names = value_names(spec)
     features = tuple(replace(each, name=name) for each, name in zip(found.features, names, strict=True))
     history = read_history(folder / "history.jsonl")
     return replace(found, model=checkpoint.header.name, features=features, history=history)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from jetnae.cli import export_hls
+
 if TYPE_CHECKING:
     from jetnae.export.onnx import ExportJob
     from jetnae.export.parity import Parity
@@ -16,10 +18,26 @@ def export(
     model: str = typer.Argument(..., help="A bundled model (see `jetnae models`), or a checkpoint or its folder."),
     onnx: Path | None = typer.Option(None, "--onnx", help="Write this ONNX file; of models in folds one file each."),
     jets: Path | None = typer.Option(
-        None, "--jets", help="File with jets to compare the scores on. Default: the bundled events."
+        None,
+        "--jets",
+        help="File with jets or crossings to compare the scores on. Default: bundled events, random ones with --hls.",
     ),
     opset: int = typer.Option(17, help="Set of operators of the ONNX file."),
     ir_version: int = typer.Option(8, "--ir-version", help="Version of the ONNX format."),
+    hls: export_hls.Folder = None,
+    signal: export_hls.Signal = None,
+    budget: export_hls.Budget = None,
+    n_bunches: export_hls.Bunches = None,
+    input_rate: export_hls.InputRate = "",
+    reference: export_hls.Reference = "",
+    part: export_hls.Part = "xcvu13p-flga2577-2-e",
+    clock: export_hls.Clock = 6.25,
+    reuse_factor: export_hls.ReuseFactor = 1,
+    max_auc_loss: export_hls.AucLoss = 0.01,
+    max_rate_loss: export_hls.RateLoss = 0.1,
+    max_efficiency_loss: export_hls.EfficiencyLoss = 0.1,
+    layout: export_hls.Layout = "",
+    collection: export_hls.Jets = "",
     force: bool = typer.Option(False, "--force", help="Replace an existing output."),
 ) -> None:
     """Write a model for C++ and for the software of the experiments, with all that is needed to fill its input.
@@ -27,12 +45,31 @@ def export(
     The ONNX file takes finished images, or features in their units, as `inputs` and gives `scores`; its metadata holds
     the preprocessing, the validity range and the hash of the model. Its scores are compared with those of torch on real
     jets first: above a difference of 1e-5 nothing is written.
+
+    With --hls, a student in fixed point (`jetnae distill --bits`) becomes an hls4ml project for firmware. It is written
+    when its C simulation gives the same score in every bit for up to 10,000 inputs, and the AUC and the rate at the
+    budget are kept where --signal and --budget ask for them; otherwise the exit code is 4.
     """
     from jetnae.errors import InputError
 
-    if onnx is None:
-        raise InputError("nothing to write: say what, as --onnx model.onnx")
-    _export_onnx(model, onnx, jets, (opset, ir_version), force=force)
+    if (onnx is None) == (hls is None):
+        raise InputError("say what to write, one of --onnx model.onnx and --hls FOLDER")
+    if onnx is not None:
+        export_hls.refuse_options(signal, budget, n_bunches, input_rate, reference)
+        _export_onnx(model, onnx, jets, (opset, ir_version), force=force)
+    if hls is not None:
+        options = export_hls.HlsOptions(
+            jets=jets,
+            signal=signal,
+            budget=budget,
+            n_bunches=n_bunches,
+            input_rate=input_rate,
+            reference=reference,
+            target=(part, clock, reuse_factor),
+            losses=(max_auc_loss, max_rate_loss, max_efficiency_loss),
+            read=(layout, collection),
+        )
+        export_hls.export_hls(model, hls, options, force=force)
 
 
 def _export_onnx(model: str, output: Path, jets: Path | None, version: tuple[int, int], *, force: bool) -> None:

@@ -73,6 +73,9 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
     lines.append(("jets", f"{len(jets)} in the first {jets.n_events} of {found.n_events} events"))
     lines += _ranges(jets)
     lines += _several("features", _wrapped(", ".join(found.features)))
+    arrays = [name for name in match.collection.arrays if name in jets.columns]
+    if arrays:
+        lines.append(("inputs", f"{', '.join(arrays)}: train with --input {arrays[0]}"))
     lines += _several("event variables", _wrapped(", ".join(found.event_features)))
     return lines + _several("models", [_model_line(fit) for fit in found.models])
 

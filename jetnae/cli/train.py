@@ -33,6 +33,7 @@ def train(
     ),
     model: str = typer.Option("", help="With jet files: ae, nae, ... with its default settings. Default: nae."),
     features: str = typer.Option("", help="With jet files: train on these features, as mass,girth, not on images."),
+    input_: str = typer.Option("", "--input", help="With files of bunch crossings: train on regions, or objects."),
     n_jets: int | None = typer.Option(None, "--n-jets", min=20, help="With jet files: use at most so many."),
     seed: int | None = typer.Option(None, min=0, help="With jet files: of weights, batches and split. Default: 1."),
     ignore_weights: bool = typer.Option(False, "--ignore-weights", help="With jet files: all jets count the same."),
@@ -59,6 +60,7 @@ def train(
     options = {
         "model": model,
         "features": tuple(name.strip() for name in features.split(",") if name.strip()),
+        "input": input_,
         "n_jets": n_jets,
         "seed": seed,
         "layout": layout,

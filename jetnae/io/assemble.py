@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ class Found:
 
     `n_jets` (n_events,) per row; `constituents` None where the file has none; `jets`, `features` flat columns in
     the unit of the file, `jets` empty where they are to be summed from the constituents; `label` as in the file;
-    `radius` of jets that were found here, else that of the layout holds.
+    `radius` of jets that were found here, else that of the layout holds; `arrays` with one per jet, as they are.
     """
 
     n_jets: IntArray
@@ -86,6 +86,7 @@ class Found:
     features: Mapping[str, FloatArray]
     label: Any = None
     radius: float | None = None
+    arrays: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -192,7 +193,7 @@ def build_jets(found: Found, rows: Rows, match: Match) -> Jets:
         n_events=rows.n_events,
         first_event=rows.first_event,
         label=None if found.label is None else _labels(found.label, match.collection.label),
-        columns={**_scaled_features(found.features, scale), **extra},
+        columns={**_scaled_features(found.features, scale), **found.arrays, **extra},
         events=_events(rows.columns | events, scale),
         n_dropped=n_dropped + (0 if found.constituents is None else found.constituents.n_dropped),
         collection=match.collection.name,
@@ -270,6 +271,8 @@ def _jet_vectors(jets: Mapping[str, FloatArray], scale: float) -> Momenta:
     phi = np.asarray(jets["phi"], dtype=np.float64) if "phi" in jets else np.zeros_like(pt)
     if "mass" in jets:
         return pt * scale, eta, phi, np.asarray(jets["mass"], dtype=np.float64) * scale
+    if "energy" not in jets:
+        return pt * scale, eta, phi, np.zeros_like(pt)
     energy = np.asarray(jets["energy"], dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mass = np.sqrt(np.maximum(energy**2 - (pt * np.cosh(eta)) ** 2, 0.0))

@@ -24,7 +24,19 @@ none         : the jets are stored without constituents.
 """
 
 
-EVENTS = ("run", "luminosityBlock", "event", "weight", "process", "met_pt", "met_phi", "jet_radius")
+EVENTS = (
+    "run",
+    "luminosityBlock",
+    "event",
+    "weight",
+    "process",
+    "met_pt",
+    "met_phi",
+    "jet_radius",
+    "npv",
+    "total_et",
+    "leading_jet_pt",
+)
 """Columns of events that have a meaning here."""
 
 
@@ -34,7 +46,7 @@ def _sets(*names: str) -> tuple[frozenset[str], ...]:
 
 MOMENTA = _sets("pt eta phi", "pt eta phi mass", "px py pz energy", "pt rapidity phi pid", "ptrel etarel phirel")
 OBJECTS = _sets("id pt eta phi", "id pt eta phi mass", "id px py pz energy")
-JETS = _sets("pt eta phi mass", "pt eta phi energy", "px py pz energy")
+JETS = _sets("pt eta phi", "pt eta phi mass", "pt eta phi energy", "px py pz energy")
 JETS_WITHOUT_PHI = _sets("pt eta mass", "pt eta energy")
 
 
@@ -67,10 +79,11 @@ class Collection:
     `constituents` names {pt, eta, phi} with or without mass, {px, py, pz, energy}, {pt, rapidity, phi, pid}, or
     {ptrel, etarel, phirel} relative to the jet; optionally a multiplicative `weight` (a PUPPI weight, say) and a
     `mask` of the used slots. `objects` names them per kind of object, with the unique number `id`, where there are
-    several kinds. `jets` names {pt, eta, phi} and mass or energy, or {px, py, pz, energy}; where they are absent the
-    constituents are summed. `features` maps names of `jetnae.features` to columns. `radius` is that of the jets, None
-    where the files differ; clustering starts from it. `widths` says how long the last axis of a column may be, where
-    only that tells the layout from others.
+    several kinds. `jets` names {pt, eta, phi}, with mass or energy where they have one, or {px, py, pz, energy}; where
+    they are absent the constituents are summed. `features` maps names of `jetnae.features` to columns. `radius` is that
+    of the jets, None where the files differ; clustering starts from it. `widths` says how long the last axis of a
+    column may be, where only that tells the layout from others. `arrays` maps `regions` and `objects` of
+    `jetnae.level1` to columns with one array per row, which are read where a model takes them.
     """
 
     name: str
@@ -84,6 +97,7 @@ class Collection:
     radius: float | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     widths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    arrays: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         needs = {
@@ -112,7 +126,15 @@ class Collection:
         objects = (name for kind in self.objects for name in kind.values())
         label = (self.label.name,) if self.label is not None else ()
         links = tuple(name for name in (self.jet_index, self.constituent_index) if name)
-        return (*self.constituents.values(), *objects, *self.jets.values(), *self.features.values(), *links, *label)
+        return (
+            *self.constituents.values(),
+            *objects,
+            *self.jets.values(),
+            *self.features.values(),
+            *self.arrays.values(),
+            *links,
+            *label,
+        )
 
     @property
     def required(self) -> tuple[str, ...]:

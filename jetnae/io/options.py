@@ -15,7 +15,8 @@ class ReadOptions:
     layout : name of a layout, or a TOML file with one. collection : name of a jet collection. chunk_size : events per
     chunk. keep : event columns of the input to carry along. columns : further columns to read, by our names of
     features and event variables or by the names of the file; those of jets go to `Jets.columns`, those of events to
-    `Jets.events`. features : the same for names that the file need not have. selection : cuts whose columns are to be
+    `Jets.events`. features : the same for names that the file need not have,
+    arrays for models among them. selection : cuts whose columns are to be
     read where the file has them; whoever asks for the jets applies them.
     normalization : what event weights are scaled to. radius, min_pt, soft_drop : of jets that are clustered here; the
     radius defaults to that of the layout. rows : first row and end of what to read, all by default. chunk_bytes :

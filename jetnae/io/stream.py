@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALWAYS = ("run", "luminosityBlock", "event", "weight", "process", RADIUS)
+ALWAYS = ("run", "luminosityBlock", "event", "weight", "process", RADIUS, "npv", "total_et", "leading_jet_pt")
 """Event columns that are read wherever the file has them."""
 
 OWN_NAMES = (*FOUR_VECTOR, "label", "n_constituents")
@@ -57,18 +57,20 @@ class JetFile:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which columns to read: `events` pass through, `extra` were asked for, ours to those of the file."""
+    """Which columns to read, ours to those of the file: `events` pass through, `extra` and `arrays` were asked for."""
 
     match: Match
     cluster: ClusterSpec
     events: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     features: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, str] = field(default_factory=dict)
     link: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> set[str]:
-        return {*self.link, *self.events.values(), *self.extra.values(), *self.features.values()}
+        asked = (*self.extra.values(), *self.features.values(), *self.arrays.values())
+        return {*self.link, *self.events.values(), *asked}
 
 
 def jet_file(source: Source, match: Match, options: ReadOptions, path: Path) -> JetFile:
@@ -98,7 +100,8 @@ def _chunks(source: Source, plan: _Plan, step: int, path: Path, wanted: tuple[in
         with fitting(path, plan.match):
             _require_rows(data, stop - start)
             rows = Rows(stop - start, start, _plain(data, plan.events), _plain(data, plan.extra))
-            jets = build_jets(_found(data, plan), rows, plan.match)
+            arrays = {name: np.asarray(data[column]) for name, column in plan.arrays.items()}
+            jets = build_jets(replace(_found(data, plan), arrays=arrays), rows, plan.match)
         if start == 0:
             _warn_of_units(jets, path)
         yield jets
@@ -160,7 +163,20 @@ def _plan(source: Source, match: Match, options: ReadOptions, path: Path) -> _Pl
         if name not in features:
             extra[name] = known.get(name) or _checked(source, match, name, path, "read")
     kept = {name: _checked(source, match, name, path, "keep") for name in options.keep}
-    return _Plan(match, _cluster_spec(match, options, path), {**always, **kept}, extra, features, _links(source, match))
+    arrays = {
+        name: column
+        for name, column in collection.arrays.items()
+        if name in options.features and source.has(match.tree, column)
+    }
+    return _Plan(
+        match,
+        _cluster_spec(match, options, path),
+        events={**always, **kept},
+        extra=extra,
+        features=features,
+        arrays=arrays,
+        link=_links(source, match),
+    )
 
 
 def _cluster_spec(match: Match, options: ReadOptions, path: Path) -> ClusterSpec:

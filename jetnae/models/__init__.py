@@ -1,4 +1,4 @@
-"""Models by name; what they have in common is in `Model`."""
+"""Models by name; what they have in common is in `Model`, and what all that scores has in `Scorer`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
 from jetnae.models.chains import Chains, Density
 from jetnae.models.denoising import DenoisingAutoencoder, DenoisingConfig
 from jetnae.models.mahalanobis import MahalanobisAutoencoder, MahalanobisConfig
-from jetnae.models.model import Model
+from jetnae.models.model import Model, Scorer
 from jetnae.models.mpdr import MpdrConfig, RecoveredAutoencoder, RecoveredScalar
 from jetnae.models.nae import NaeConfig, NormalizedAutoencoder
 from jetnae.models.pca import PcaConfig, PrincipalComponents
 from jetnae.models.sparse import SparseAutoencoder, SparseConfig
+from jetnae.models.student import Student, StudentConfig
 from jetnae.models.vae import VaeConfig, VariationalAutoencoder
 from jetnae.models.wae import WaeConfig, WassersteinAutoencoder
 from jetnae.models.wnae import WassersteinNormalizedAutoencoder, WnaeConfig
 
 __all__ = [
     "MODELS",
+    "SCORERS",
     "Autoencoder",
     "AutoencoderConfig",
     "Chains",
@@ -26,6 +28,9 @@ __all__ = [
     "Model",
     "NaeConfig",
     "NormalizedAutoencoder",
+    "Scorer",
+    "Student",
+    "StudentConfig",
 ]
 
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
@@ -41,3 +46,7 @@ MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "pca": (PrincipalComponents, PcaConfig),
     "mahalanobis": (MahalanobisAutoencoder, MahalanobisConfig),
 }
+"""What learns from background by itself."""
+
+SCORERS: dict[str, tuple[type[Any], type[Any]]] = {**MODELS, "student": (Student, StudentConfig)}
+"""What a checkpoint may hold: also what learns from one of the models."""

@@ -35,7 +35,7 @@ class Autoencoder(Model):
 
     Parameters
     ----------
-    shape : of one input, (side, side) in pixels, the side a multiple of 4, or (n_features,).
+    shape : of one input, (rows, columns) in pixels, or (n_features,).
     pixel_sum : what the pixels of every image sum to; None for features, and for images with a free sum.
 
     The energy is the reconstruction error per value, E(x) = (1/D) sum_i (x_i - f_d(f_e(x))_i)^2

@@ -1,4 +1,4 @@
-"""What a training, a checkpoint and a scoring ask of every model."""
+"""What a scoring asks of everything that scores, and a training of every model."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from torch import Tensor, nn
 Logs = dict[str, float]
 
 
-class Model(nn.Module, ABC):
-    """A model of background inputs that reconstructs them, built as `Kind(shape, pixel_sum, config)`.
+class Scorer(nn.Module, ABC):
+    """What gives inputs an anomaly score, built as `Kind(shape, pixel_sum, config)`; a checkpoint holds one.
 
     Parameters
     ----------
-    shape : of one input, (side, side) in pixels or (n_features,).
+    shape : of one input, (rows, columns) in pixels or (n_features,).
     pixel_sum : what the pixels of every image sum to; None for features, and for images with a free sum.
 
-    A kind of model says how it reconstructs, and where it differs from the rest: which loss, which score, what it fits
-    before the first and after the last step. All it needs for scoring is in its parameters and buffers, whose shapes
-    follow from the configuration. Every random number comes from the generator that is passed, on the model's device.
+    All it needs for scoring is in its parameters and buffers, whose shapes follow from the configuration.
     """
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None) -> None:
@@ -30,6 +28,19 @@ class Model(nn.Module, ABC):
         self.shape = tuple(shape)
         self.n_values = math.prod(shape)
         self.pixel_sum = pixel_sum
+
+    @abstractmethod
+    def score(self, x: Tensor) -> Tensor:
+        """Anomaly score (n,) of inputs (n, *shape), larger is more anomalous."""
+
+
+class Model(Scorer):
+    """A model that learns background inputs by itself, by reconstructing them.
+
+    A kind of model says how it reconstructs, and where it differs from the rest: which loss, which score, what it fits
+    before the first and after the last step. Every random number comes from the generator that is passed, on the
+    model's device.
+    """
 
     @abstractmethod
     def reconstruct(self, x: Tensor) -> Tensor:

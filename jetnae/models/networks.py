@@ -1,7 +1,8 @@
-"""Encoders and decoders for square jet images and for rows of features."""
+"""Encoders and decoders for images and for rows of features."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,6 +16,7 @@ from jetnae.models.published import Apply, PublishedDecoder, PublishedEncoder
 Output = Literal["softmax", "softplus", "sigmoid", "linear"]
 Latent = Literal["sphere", "flat"]
 Architecture = Literal["mirrored", "published", "dense"]
+Sides = tuple[int, int]
 LEAK = 0.1
 
 
@@ -25,7 +27,8 @@ class NetworkConfig:
     architecture : of networks for images. mirrored: three convolutions and a dense layer, each way. published: the
         network of arXiv:2206.14225 with channels[0] channels; with channels[0] = 8, hidden = 100, spectral_norm,
         output = "sigmoid", images of 40 x 40 pixels and a pixel sum of 1 exactly that one. dense: two dense layers.
-    channels : of the three convolution layers; the second and third halve the image. Not used for features.
+    channels : of the three convolution layers; the second and third halve the image, odd sides rounded up. Not used for
+        features.
     hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
     depth : residual blocks between layers of features, in place of the second one; densities need about 2.
     latent_dim : dimension of the latent space, on the sphere at least 2.
@@ -65,9 +68,9 @@ class NetworkConfig:
 
 
 class Encoder(nn.Module):
-    """Image (n, side, side) to a latent vector (n, latent_dim)."""
+    """Image (n, rows, columns) to a latent vector (n, latent_dim)."""
 
-    def __init__(self, side: int, config: NetworkConfig) -> None:
+    def __init__(self, shape: Sides, config: NetworkConfig) -> None:
         super().__init__()
         self.flat = config.latent == "flat"
         first, second, third = config.channels
@@ -80,7 +83,7 @@ class Encoder(nn.Module):
             nn.LeakyReLU(LEAK),
         )
         self.dense = nn.Sequential(
-            nn.Linear(third * (side // 4) ** 2, config.hidden),
+            nn.Linear(third * math.prod(_halved(_halved(shape))), config.hidden),
             nn.LeakyReLU(LEAK),
             nn.Linear(config.hidden, config.latent_dim),
         )
@@ -92,24 +95,25 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent vector (n, latent_dim) to an image (n, side, side)."""
+    """Latent vector (n, latent_dim) to an image (n, rows, columns)."""
 
-    def __init__(self, side: int, finish: Apply, config: NetworkConfig) -> None:
+    def __init__(self, shape: Sides, finish: Apply, config: NetworkConfig) -> None:
         super().__init__()
         first, second, third = config.channels
         self.finish = finish
-        self.seed_shape = (third, side // 4, side // 4)
+        half = _halved(shape)
+        self.seed_shape = (third, *_halved(half))
         self.dense = nn.Sequential(
             nn.Linear(config.latent_dim, config.hidden),
             nn.LeakyReLU(LEAK),
-            nn.Linear(config.hidden, third * (side // 4) ** 2),
+            nn.Linear(config.hidden, math.prod(self.seed_shape)),
             nn.LeakyReLU(LEAK),
         )
         self.convolutions = nn.Sequential(
-            nn.Upsample(scale_factor=2),
+            _doubled(half),
             nn.Conv2d(third, second, 3, padding=1),
             nn.LeakyReLU(LEAK),
-            nn.Upsample(scale_factor=2),
+            _doubled(shape),
             nn.Conv2d(second, first, 3, padding=1),
             nn.LeakyReLU(LEAK),
             nn.Conv2d(first, 1, 3, padding=1),
@@ -146,22 +150,22 @@ class DenseDecoder(nn.Module):
 
 
 class DenseImageEncoder(DenseEncoder):
-    """Image (n, side, side) to a point on the unit sphere (n, latent_dim), by dense layers."""
+    """Image (n, rows, columns) to a point on the unit sphere (n, latent_dim), by dense layers."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(1))
 
 
 class DenseImageDecoder(DenseDecoder):
-    """Point on the unit sphere (n, latent_dim) to an image (n, side, side), by dense layers."""
+    """Point on the unit sphere (n, latent_dim) to an image (n, rows, columns), by dense layers."""
 
-    def __init__(self, side: int, finish: Apply, config: NetworkConfig) -> None:
-        super().__init__(side**2, config)
-        self.side = side
+    def __init__(self, shape: Sides, finish: Apply, config: NetworkConfig) -> None:
+        super().__init__(math.prod(shape), config)
+        self.shape = shape
         self.finish = finish
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.finish(super().forward(z).view(-1, self.side, self.side))
+        return self.finish(super().forward(z).view(-1, *self.shape))
 
 
 class Residual(nn.Module):
@@ -193,27 +197,43 @@ def _dense(n_in: int, n_out: int, config: NetworkConfig) -> nn.Sequential:
 def make_networks(
     shape: tuple[int, ...], pixel_sum: float | None, config: NetworkConfig
 ) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder for inputs of a shape: (side, side), perhaps with a fixed pixel sum, or (n_features,).
+    """Encoder and decoder for inputs of a shape: (rows, columns), perhaps with a fixed pixel sum, or (n_features,).
 
-    Raises `InputError` for images that the convolutions cannot halve, or whose pixel sum a softmax would need.
+    Raises `InputError` for images that the architecture cannot take, or whose pixel sum a softmax would need.
     """
     if len(shape) == 1:
         return DenseEncoder(shape[0], config), DenseDecoder(shape[0], config)
-    side, unit = shape[0], {"mirrored": 4, "published": 2, "dense": 1}[config.architecture]
-    if side < 4 or side % unit:
-        raise InputError(f"images of {side} x {side} pixels: this network expects a multiple of {unit}, at least 4")
+    rows, columns = shape
+    if min(rows, columns) < 4:
+        raise InputError(f"images of {rows} x {columns} pixels: networks expect at least 4 each way")
     finish = _output(config.output, pixel_sum)
     if config.architecture == "published":
-        sizes = (config.channels[0], config.hidden, config.latent_dim)
+        if rows != columns or rows % 2:
+            raise InputError(
+                f"images of {rows} x {columns} pixels: the published network expects a square with a side that is a "
+                "multiple of 2, take architecture = 'mirrored' or 'dense'"
+            )
+        side, sizes = rows, (config.channels[0], config.hidden, config.latent_dim)
         encoder = PublishedEncoder(side, sizes, spectral=config.spectral_norm)
         return encoder, PublishedDecoder(side, sizes, finish, spectral=config.spectral_norm)
     if config.architecture == "dense":
-        return DenseImageEncoder(side**2, config), DenseImageDecoder(side, finish, config)
-    return Encoder(side, config), Decoder(side, finish, config)
+        return DenseImageEncoder(rows * columns, config), DenseImageDecoder((rows, columns), finish, config)
+    return Encoder((rows, columns), config), Decoder((rows, columns), finish, config)
+
+
+def _halved(shape: Sides) -> Sides:
+    """The sides of an image after a convolution of stride 2."""
+    return (shape[0] + 1) // 2, (shape[1] + 1) // 2
+
+
+def _doubled(shape: Sides) -> nn.Upsample:
+    """From half the sides, rounded up, to an image of these sides."""
+    even = shape[0] % 2 == 0 and shape[1] % 2 == 0
+    return nn.Upsample(scale_factor=2) if even else nn.Upsample(size=shape)
 
 
 def _output(output: Output, pixel_sum: float | None) -> Apply:
-    """From what a decoder's last layer says to images (n, side, side)."""
+    """From what a decoder's last layer says to images (n, rows, columns)."""
     if pixel_sum is None and output == "softmax":
         raise InputError(
             "images without a fixed pixel sum (image.pixel_sum is not set): output 'softmax' needs one, expected "

@@ -130,7 +130,7 @@ def iter_chunks(job: Job, *, n_workers: int = 1) -> Generator[Chunk, None, None]
     if n_workers == 1:
         yield from (simulate_chunk(job, number) for number in count())
         return
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_silence_stdout)
+    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=silence_stdout)
     try:
         # A few chunks ahead keep every process busy without piling up results.
         waiting: deque[Future[Chunk]] = deque()
@@ -142,6 +142,6 @@ def iter_chunks(job: Job, *, n_workers: int = 1) -> Generator[Chunk, None, None]
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _silence_stdout() -> None:
-    # The banners of the generator and of FastJet would run through the progress bar once per process.
+def silence_stdout() -> None:
+    """Drop what libraries print: their banners would run through the progress bar once per process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

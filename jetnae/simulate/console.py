@@ -12,6 +12,21 @@ from jetnae.errors import JetnaeError
 from jetnae.simulate.chunks import Job
 from jetnae.simulate.run import Request, produce
 
+Report = Callable[[int], None]
+"""Called with how much is done."""
+
+
+def with_progress(what: str, total: int, make: Callable[[Report], None]) -> None:
+    """Run `make` with a progress bar; an expected error is one line and an exit code."""
+    console = Console()
+    try:
+        with Progress(what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as bar:
+            task = bar.add_task(what, total=total)
+            make(lambda done: bar.update(task, completed=done))
+    except JetnaeError as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+
 
 def run_recipe(make: Callable[[], tuple[Job, Request]]) -> None:
     """Produce the sample that `make` describes with a progress bar; an expected error is one line and an exit code."""

@@ -1,5 +1,6 @@
 """Pythia 8 events as flat arrays: final visible particles and the partons that jets are matched to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +50,16 @@ class Truth:
 
 @dataclass(frozen=True)
 class Events:
-    """A generated batch; `weight` (n_events,), the cross section in pb with its Monte Carlo estimate."""
+    """A generated batch; `weight` and `pt_hat` (GeV) are (n_events,), the cross section in pb is the estimate so far.
+
+    `pt_hat` is that of the hardest scattering, also in soft collisions.
+    """
 
     particles: Particles
     truth: Truth
     weight: FloatArray
     cross_section: float
+    pt_hat: FloatArray
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -74,19 +79,30 @@ def new_pythia(process: Process, seed: int) -> Any:
 
 def generate(process: Process, n_events: int, *, seed: int) -> Events:
     """Generate up to `n_events` events; the few that Pythia cannot finish are left out."""
+    return _batch(new_pythia(process, seed), process, n_events)
+
+
+def iter_events(process: Process, n_events: int, *, seed: int, batch_size: int = 500) -> Iterator[Events]:
+    """The same in batches of one generator, whose start takes seconds for soft collisions; bounded memory."""
     pythia = new_pythia(process, seed)
+    for start in range(0, n_events, batch_size):
+        yield _batch(pythia, process, min(batch_size, n_events - start))
+
+
+def _batch(pythia: Any, process: Process, n_events: int) -> Events:
     batch = pythia.nextBatch(n_events)
+    pt_hat = np.sqrt(batch.info.pT2Hat.to_numpy())
     weight = np.ones(len(batch))
     if process.bias_power:
         # Pythia's arrays carry no weight of biased events, but the bias is a known function of pTHat
         # (to 0.1 % for charm and bottom, whose masses enter after the bias).
-        pt_hat = np.sqrt(batch.info.pT2Hat.to_numpy())
         weight = (process.bias_reference / pt_hat) ** process.bias_power
     return Events(
         particles=_visible(batch.prt, pythia.particleData),
         truth=_truth(batch.prt, process),
         weight=weight,
         cross_section=1e9 * float(pythia.infoPython().sigmaGen()),
+        pt_hat=pt_hat,
     )
 
 

@@ -1,6 +1,6 @@
 """Physics processes as Pythia 8 settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jetnae.errors import InputError
@@ -11,7 +11,7 @@ class Process:
     """A hard process and everything Pythia is told about it.
 
     `truth` says which partons a jet of label 1 is matched to. `bias_power` > 0 oversamples high pT: events
-    then carry the weight (bias_reference / pTHat)^bias_power.
+    then carry the weight (bias_reference / pTHat)^bias_power. `veto` leaves out events of that pTHat or more, in GeV.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Process:
     truth: Literal["none", "top", "dark"] = "none"
     bias_power: float = 0.0
     bias_reference: float = 1.0
+    veto: float | None = None
 
 
 def qcd(*, pt_hat_min: float = 500.0, pt_hat_max: float = 750.0) -> Process:
@@ -68,6 +69,47 @@ def semivisible(*, m_mediator: float, m_dark: float, r_inv: float) -> Process:
         )
     settings = (*_mediator(m_mediator), *_dark_sector(m_dark), *_dark_decays(m_dark, r_inv), *_beam(13000.0))
     return Process("semivisible", 2, settings, truth="dark")
+
+
+def soft(*, veto: float) -> Process:
+    """Inelastic collisions, diffractive ones included, whose hardest scattering is below `veto` GeV of pTHat."""
+    return Process("soft", 0, ("SoftQCD:inelastic = on", *_crossing()), veto=veto)
+
+
+def hard(low: float, high: float) -> Process:
+    """QCD collisions with a hardest scattering in a window of pTHat in GeV; `high` -1 for no end."""
+    name = f"hard_{low:g}_{high:g}" if high > 0 else f"hard_{low:g}"
+    return Process(name, 0, ("HardQCD:all = on", *_pt_hat(low, high), *_crossing()))
+
+
+def four_bottom(*, m_resonance: float, m_scalar: float) -> Process:
+    """Gluon fusion to a heavy scalar that decays to two light ones, each to a pair of bottom quarks; masses in GeV.
+
+    Raises `InputError` where the decay is not open.
+    """
+    if not 10.0 < 2 * m_scalar < m_resonance:
+        raise InputError(f"four bottom quarks need 10 < 2 m_scalar < m_resonance, found {m_scalar} and {m_resonance}")
+    settings = (
+        "Higgs:useBSM = on",
+        "HiggsBSM:gg2H2 = on",
+        "HiggsH2:coup2A3A3 = 1",
+        f"35:m0 = {m_resonance}",
+        "35:onMode = off",
+        "35:onIfMatch = 36 36",
+        f"36:m0 = {m_scalar}",
+        "36:onMode = off",
+        "36:onIfMatch = 5 -5",
+    )
+    return Process("four_bottom", 3, (*settings, *_crossing()))
+
+
+def in_crossing(process: Process) -> Process:
+    """The same process at 13.6 TeV with multiple interactions, to be one of the collisions of a crossing."""
+    return replace(process, settings=(*process.settings, *_crossing()), truth="none")
+
+
+def _crossing() -> tuple[str, ...]:
+    return ("Beams:eCM = 13600.0", "PartonLevel:MPI = on")
 
 
 def _beam(energy: float) -> tuple[str, ...]:

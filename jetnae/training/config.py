@@ -12,7 +12,8 @@ from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.files import write_bytes
 from jetnae.images import ImageSpec
-from jetnae.inputs import Spec
+from jetnae.inputs import KINDS, Spec
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.models import MODELS
 from jetnae.training_data import DataConfig
 
@@ -80,20 +81,23 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A training: what to learn from, how jets become images, or which features to take, which model, how long."""
+    """A training: what to learn from, which model, how long, and how jets or crossings become inputs: one of four."""
 
     data: DataConfig
     model: dict[str, Any]
     train: TrainConfig
     image: ImageSpec | None = None
     features: FeatureSpec | None = None
+    regions: RegionSpec | None = None
+    objects: ObjectSpec | None = None
 
     @property
     def spec(self) -> Spec:
         """How jets become inputs; images with the full preprocessing where nothing is said."""
-        if self.image is not None and self.features is not None:
-            raise InputError("both [image] and [features], expected one of them")
-        return self.features or self.image or ImageSpec()
+        given: dict[str, Spec] = {name: getattr(self, name) for name in KINDS if getattr(self, name) is not None}
+        if len(given) > 1:
+            raise InputError(f"both {' and '.join(f'[{name}]' for name in given)}, expected one of them")
+        return next(iter(given.values()), ImageSpec())
 
 
 def read_run_config(path: str | Path) -> RunConfig:

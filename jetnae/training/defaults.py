@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from jetnae.images import ImageSpec
+from jetnae.inputs import Spec
+from jetnae.level1 import RegionSpec
+from jetnae.models import MODELS
 from jetnae.training.config import TrainConfig
 
 MODEL = "nae"
@@ -27,6 +31,12 @@ TRAIN = {"ae": TrainConfig(n_steps=3000, learning_rate=1e-3)}
 def default_image(radius: float) -> ImageSpec:
     """The image of jets of a radius."""
     return replace(IMAGE, half_width=round(HALF_WIDTH * radius, 4))
+
+
+def default_network(model: str, spec: Spec) -> dict[str, Any]:
+    """What a model has to be told of its network for an input: regions lie in [0, 1], and their sum is free."""
+    has_network = any(field.name == "network" for field in fields(MODELS[model][1]))
+    return {"network": {"output": "sigmoid"}} if has_network and isinstance(spec, RegionSpec) else {}
 
 
 def default_steps(model: str, seed: int) -> TrainConfig:

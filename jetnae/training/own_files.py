@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec, available
-from jetnae.inputs import Spec, missing
+from jetnae.inputs import CROSSINGS, Spec, kind_of, missing
 from jetnae.io import ReadOptions, open_jets
 from jetnae.jets import Jets
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.models import MODELS
 from jetnae.selection import Selection
 from jetnae.training import defaults
 from jetnae.training.config import RunConfig
-from jetnae.training_data import Clustering, DataConfig, selected_jets
+from jetnae.training_data import EVERYTHING, Clustering, DataConfig, selected_jets
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Request:
     """What a user says beside the files; None and empty leave the choice to the jets and to the defaults.
 
     radius : of the jets, where the files do not say it or where jets are found in events, then with `min_pt` in GeV and
-    `soft_drop`. features : take these instead of images. `weights` as in
-    `DataConfig`.
+    `soft_drop`. features : take these instead of images. input : regions or objects, where the files hold bunch
+    crossings. `weights` as in `DataConfig`.
     """
 
     model: str = defaults.MODEL
@@ -42,6 +43,18 @@ class Request:
     min_pt: float | None = None
     soft_drop: bool = False
     weights: bool | None = None
+    input: str | None = None
+
+    @property
+    def spec(self) -> Spec | None:
+        """How jets become inputs, as far as the request says it; raises `InputError` for contradictions."""
+        if self.input is None:
+            return FeatureSpec(self.features) if self.features else None
+        if self.input not in CROSSINGS:
+            raise InputError(f"input {self.input!r}, expected {' or '.join(CROSSINGS)}")
+        if self.features:
+            raise InputError(f"both features and input {self.input}, expected one of them")
+        return CROSSINGS[self.input]()
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,8 @@ class Kinematics:
 def configure(files: Sequence[Path], request: Request) -> RunConfig:
     """The configuration to train on these files with.
 
-    The range of the model is that of the jets: 0.5 % to 99.5 % of their pt and 99.5 % of their |eta|, rounded outwards.
+    The range of the model is that of the jets: 0.5 % to 99.5 % of their pt and 99.5 % of their |eta|, rounded outwards;
+    of models of bunch crossings it is everything.
     Raises `InputError` where the jets lack what the model takes, their radius is unknown, or too few are there.
     """
     if request.model not in MODELS:
@@ -64,21 +78,23 @@ def configure(files: Sequence[Path], request: Request) -> RunConfig:
     names = tuple(str(path.resolve()) for path in files)
     clustering = _clustering(files[0], request)
     found = look_at(names, request, clustering)
-    data = _data(names, request, *_range(found), radius=found.radius, clustering=clustering)
+    spec = request.spec
+    of_crossings = isinstance(spec, RegionSpec | ObjectSpec)
+    valid = (EVERYTHING.pt, EVERYTHING.abs_eta) if of_crossings else _range(found)
+    data = _data(names, request, *valid, radius=found.radius, clustering=clustering)
     inside = (found.pt >= data.pt[0]) & (found.pt <= data.pt[1]) & (found.abs_eta <= data.abs_eta)
-    features = FeatureSpec(request.features) if request.features else None
+    spec = spec or defaults.default_image(found.radius)
     return RunConfig(
         data=replace(data, n_jets=int(np.count_nonzero(inside))),
-        model={"name": request.model},
+        model={"name": request.model, **defaults.default_network(request.model, spec)},
         train=defaults.default_steps(request.model, request.seed),
-        image=None if features else defaults.default_image(found.radius),
-        features=features,
+        **{kind_of(spec): spec},  # type: ignore[arg-type]
     )
 
 
 def look_at(names: tuple[str, ...], request: Request, clustering: Clustering) -> Kinematics:
     """The jets that pass the cuts, at most as many as asked for; raises `InputError` where they cannot be used."""
-    spec: Spec = FeatureSpec(request.features) if request.features else defaults.IMAGE
+    spec = request.spec or defaults.IMAGE
     everything = _data(
         names, request, (0.0, math.inf), math.inf, radius=request.radius or math.nan, clustering=clustering
     )
@@ -121,6 +137,9 @@ def _clustering(path: Path, request: Request) -> Clustering:
     """How jets are found; a radius given for stored jets only says what the file does not."""
     with open_jets(path, ReadOptions(request.layout, request.collection)) as file:
         clusters = file.match.collection.link == "cluster"
+        arrays = tuple(file.match.collection.arrays)
+    if arrays and request.spec is None:
+        raise InputError(f"{path}: holds bunch crossings, say what to train on with --input {' or '.join(arrays)}")
     return Clustering(request.radius if clusters else None, request.min_pt, request.soft_drop)
 
 
@@ -138,6 +157,8 @@ def _tidy(value: float) -> float:
 
 def _require(jets: Jets, spec: Spec, path: Path) -> None:
     lacks = missing(spec, jets)
+    if lacks and isinstance(spec, RegionSpec | ObjectSpec):
+        raise InputError(f"{path}: no {', '.join(lacks)} (layout {jets.layout}), expected a file of bunch crossings")
     if lacks:
         raise InputError(
             f"{path}: the jets '{jets.collection}' (layout {jets.layout}) have no {', '.join(lacks)}: train on "

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jetnae.checkpoint import FORMAT_VERSION, Header
-from jetnae.features import FeatureSpec
-from jetnae.images import ImageSpec
+from jetnae.inputs import kind_of
 from jetnae.training.selection import FINAL_CHAINS, FINAL_LENGTH, Check, measure
 from jetnae.training.trouble import full_check, is_check, rank_of
 from jetnae.version import __version__
@@ -101,8 +100,7 @@ def header_of(name: str, setup: Setup, summary: dict[str, Any]) -> Header:
         config={key: value for key, value in config.model.items() if key != "name"},
         validity=data.validity,
         layout=data.layout,
-        image=data.spec if isinstance(data.spec, ImageSpec) else None,
-        features=data.spec if isinstance(data.spec, FeatureSpec) else None,
+        **{kind_of(data.spec): data.spec},  # type: ignore[arg-type]
         training={"config": asdict(config), "files": dict(data.files), **data.notes, **summary},
         provenance={
             "jetnae": __version__,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jetnae.io.known.datasets import ARRAYS, JETCLASSES
+from jetnae.io.known.datasets import ARRAYS, CROSSINGS, JETCLASSES
 from jetnae.io.known.delphes import DELPHES
 from jetnae.io.known.naming import of
 from jetnae.io.known.nano import NANO
@@ -28,5 +28,5 @@ _JETNAE = Layout(
     {name: name for name in EVENTS},
 )
 
-_ALL = (_JETNAE, *NANO, *JETCLASSES, DELPHES, PHYSLITE, *TREEMAKER, *ARRAYS)
+_ALL = (_JETNAE, *NANO, *JETCLASSES, DELPHES, PHYSLITE, *TREEMAKER, CROSSINGS, *ARRAYS)
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _ALL}

@@ -32,6 +32,27 @@ def _positions(dataset: str, names: str, slices: str = "{}") -> dict[str, str]:
     return {name: f"{dataset}@{slices.format(i)}" for i, name in enumerate(names.split())}
 
 
+CROSSINGS = Layout(
+    "crossings",
+    "crossings",
+    (
+        # One crossing is one row with one jet, the leading one of the trigger.
+        Collection(
+            name="crossing",
+            link="none",
+            jets={name: f"leading_jet_{name}" for name in ("pt", "eta", "phi")},
+            label=LabelRule("label"),
+            radius=0.6,  # of 3 x 3 regions
+            arrays={"regions": "regions", "objects": "objects"},
+        ),
+    ),
+    {
+        name: name
+        for name in ("run", "luminosityBlock", "event", "weight", "process", "npv", "total_et", "leading_jet_pt")
+    },
+)
+
+
 def _structured(fields: str, *, masked: bool) -> Collection:
     """Structured arrays: `jets` with a row per jet, `constituents` with slots, the used ones `valid`, or not 0."""
     constituents = {name: f"constituents@{name}" for name in fields.split()}
