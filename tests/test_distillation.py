@@ -26,10 +26,10 @@ from jetnae.models import Scorer, Student
 from tests.toy_crossings import ToyTeacher, device, toy_regions
 
 REGIONS = view_of(RegionSpec())
-QUICK = DistillConfig(hidden=(16,), n_steps=1200, quantized_steps=400, batch_size=256)
+QUICK = DistillConfig(hidden=(16,), n_steps=800, quantized_steps=200, batch_size=256, broadened=1.0)
 
 
-def lesson(n: int = 20_000, config: DistillConfig = QUICK) -> Lesson:
+def lesson(n: int = 8000, config: DistillConfig = QUICK) -> Lesson:
     return prepare(toy_regions(n), REGIONS, ToyTeacher(), config, device())
 
 
