@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from jetnae.jets import Jets
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEY = "jetnae"
 SCORING = ("model", "config", *KINDS, "validity")
 """The entries of the header that determine scores and flags, together with the weights."""

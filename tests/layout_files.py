@@ -321,3 +321,36 @@ def write_lhco(folder: Path) -> Path:
 
 EVENTS = {"pfcands": write_pfcands, "lhco": write_lhco}
 """Layouts of events in which jets have to be found."""
+
+
+def write_crossings(folder: Path, n: int = 24) -> Path:
+    """Bunch crossings: regions with more or less pile-up, and something hard in every sixth, of label 1."""
+    rng = np.random.default_rng(3)
+    label = (np.arange(n) % 6 == 5).astype(np.uint8)
+    npv = rng.integers(10, 91, n)
+    regions = rng.poisson(npv[:, None, None] / 3, (n, 18, 14))
+    regions[np.arange(n), rng.integers(18, size=n), rng.integers(14, size=n)] += 20 + 150 * label
+    objects = np.zeros((n, 19, 3), dtype=np.int16)
+    objects[:, 9:12, 0] = np.sort(rng.integers(10, 90, (n, 3)) + 150 * label[:, None], axis=1)[:, ::-1]
+    objects[:, 9:12, 1:] = rng.integers(-60, 61, (n, 3, 2))
+    columns = {
+        "regions": regions.astype(np.uint16),
+        "objects": objects.reshape(n, 57),
+        "label": label,
+        "npv": npv.astype(np.uint16),
+        "total_et": (regions.sum(axis=(1, 2)) / 2).astype(np.float32),
+        "leading_jet_pt": objects[:, 9, 0] * np.float32(0.5),
+        "leading_jet_eta": objects[:, 9, 1] * np.float32(3 / 70),
+        "leading_jet_phi": objects[:, 9, 2] * np.float32(np.pi / 72),
+        "luminosityBlock": 1 + np.arange(n, dtype=np.uint32) // 10,
+        "event": np.arange(n, dtype=np.uint64) + 1,
+    }
+    path = folder / "crossings.h5"
+    with h5py.File(path, "w") as file:
+        for name, column in columns.items():
+            file[f"crossings/{name}"] = column
+    return path
+
+
+CROSSINGS = {"crossings": write_crossings}
+"""Layouts of what a trigger sees, one crossing per row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from jetnae.bumphunt.validation import Bias, Coverage, Injection
 from jetnae.checkpoint import FORMAT_VERSION, load_checkpoint
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import read_scores
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.plotting.results import draw_result
 from jetnae.results import from_json, to_json
 from tests.golden.make import COUNTS, EVENTS, FALLING, JETS
@@ -25,12 +27,24 @@ GOLDEN = Path(__file__).parent / "golden"
 SCORE = 0.121126831
 """Of a bright block in an otherwise empty image, when version 1 was made."""
 
+CROSSING_SCORES = {"regions": 0.0837393552, "objects": 0.382517189}
+"""Of a ramp from 0 to 1, when version 3 was made."""
+
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_checkpoints_keep_their_scores(name: str) -> None:
     image = torch.zeros(1, 16, 16)
     image[0, 4:8, 7:9] = 2.0
     assert float(load_checkpoint(GOLDEN / name).model.score(image)) == pytest.approx(SCORE, rel=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "score"), CROSSING_SCORES.items())
+def test_checkpoints_of_crossings_keep_their_scores_and_their_input(kind: str, score: float) -> None:
+    checkpoint = load_checkpoint(GOLDEN / f"checkpoint-{kind}-v3.safetensors")
+    expected = RegionSpec(scale=512.0) if kind == "regions" else ObjectSpec(transform="linear")
+    assert checkpoint.spec == expected
+    ramp = torch.linspace(0, 1, math.prod(expected.shape)).view(1, *expected.shape)
+    assert float(checkpoint.model.score(ramp)) == pytest.approx(score, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", SCORE_FILES)

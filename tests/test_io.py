@@ -18,6 +18,7 @@ from jetnae.jets import concatenate
 from tests.conftest import random_constituents, write_events
 from tests.layout_files import (
     COUNTS,
+    CROSSINGS,
     EVENTS,
     FEATURES_ONLY,
     WRITERS,
@@ -25,7 +26,7 @@ from tests.layout_files import (
     write_toptag,
 )
 
-ALL = WRITERS | FEATURES_ONLY | EVENTS
+ALL = WRITERS | FEATURES_ONLY | EVENTS | CROSSINGS
 
 
 def test_every_layout_is_tested() -> None:

@@ -14,13 +14,14 @@ from jetnae.errors import InputError
 from jetnae.io import open_source, read_jets
 from tests.layout_files import (
     COUNTS,
+    CROSSINGS,
     EVENTS,
     FEATURES_ONLY,
     WRITERS,
     write_toptag,
 )
 
-ALL = WRITERS | FEATURES_ONLY | EVENTS
+ALL = WRITERS | FEATURES_ONLY | EVENTS | CROSSINGS
 
 
 @pytest.mark.parametrize("layout", ["jetnae", "toptag", "jetclass (Parquet)", "energyflow"])

@@ -16,6 +16,7 @@ from jetnae.io import ReadOptions, iter_jets, read_jets
 from jetnae.jets import concatenate, select
 from tests.layout_files import (
     COUNTS,
+    CROSSINGS,
     EVENTS,
     FEATURES_ONLY,
     WRITERS,
@@ -23,7 +24,7 @@ from tests.layout_files import (
     write_unresolved_delphes,
 )
 
-ALL = WRITERS | FEATURES_ONLY | EVENTS
+ALL = WRITERS | FEATURES_ONLY | EVENTS | CROSSINGS
 
 
 def test_layouts_that_fit_equally_well_are_not_chosen_between(tmp_path: Path) -> None:

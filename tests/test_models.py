@@ -13,7 +13,8 @@ from jetnae.checkpoint import FORMAT_VERSION, Header, Validity, build_model, loa
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
-from jetnae.inputs import Spec
+from jetnae.inputs import Spec, kind_of, pixel_sum
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.models import MODELS, Model, NormalizedAutoencoder
 from jetnae.sampling import sphere_points
 from tests.conftest import SMALL_NETWORK
@@ -23,6 +24,8 @@ IMAGE = ImageSpec(n_pixels=SIDE, pixel_sum=PIXEL_SUM)
 INPUTS: dict[str, tuple[Spec, str]] = {
     "image": (ImageSpec(n_pixels=20, pixel_sum=40.0), "softmax"),
     "free image": (ImageSpec(n_pixels=28, pixel_sum=None), "sigmoid"),
+    "regions": (RegionSpec(), "sigmoid"),
+    "objects": (ObjectSpec(), "softmax"),
     "features": (FeatureSpec(("mass", "girth", "multiplicity", "ptd", "tau1", "tau2")), "softmax"),
 }
 """Kinds of input, and the output of a network that fits them."""
@@ -51,8 +54,11 @@ def inputs(kind: str, n: int = 12) -> torch.Tensor:
     spec, _ = INPUTS[kind]
     if isinstance(spec, FeatureSpec):
         return torch.randn(n, *spec.shape, generator=generator(2))
-    x = torch.rand(n, *spec.shape, generator=generator(2)) ** 8
-    return x if spec.pixel_sum is None else spec.pixel_sum * x / x.sum(dim=(1, 2), keepdim=True)
+    if isinstance(spec, RegionSpec | ObjectSpec):
+        counts = torch.randint(200, (n, *spec.shape), generator=generator(2)) // 2
+        return torch.from_numpy(spec.from_raw(counts.numpy()))
+    x, total = torch.rand(n, *spec.shape, generator=generator(2)) ** 8, pixel_sum(spec)
+    return x if total is None else total * x / x.sum(dim=(1, 2), keepdim=True)
 
 
 def learn(model: Model, x: torch.Tensor, loss: str, n_steps: int) -> float:
@@ -120,7 +126,9 @@ class TestEveryModel:
     def test_learning_lowers_the_loss_of_a_batch(self, name: str, kind: str, loss: str) -> None:
         model, x = new_model(name, kind), inputs(kind)
         before = float(getattr(model, loss)(x, generator(5))[0].detach())
-        assert learn(model, x, loss, 15) < before
+        # the chains of so many free values first drift with the energy, before the weights follow
+        n_steps = 80 if (name, kind) == ("wnae", "objects") else 15
+        assert learn(model, x, loss, n_steps) < before
 
     def test_it_comes_back_from_a_checkpoint_as_it_was(self, name: str, kind: str, tmp_path: Path) -> None:
         spec, output = INPUTS[kind]
@@ -133,10 +141,9 @@ class TestEveryModel:
             name=name,
             model=name,
             config=settings(name, output),
-            image=spec if isinstance(spec, ImageSpec) else None,
-            features=spec if isinstance(spec, FeatureSpec) else None,
             validity=Validity((50.0, 400.0), 2.0, 0.8),
             layout="jetnae",
+            **{kind_of(spec): spec},
         )
         save_checkpoint(tmp_path / "model.safetensors", model, header)
         again = load_checkpoint(tmp_path / "model.safetensors").model

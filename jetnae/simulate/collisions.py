@@ -98,7 +98,7 @@ def _towers(
 ) -> FloatArray:
     """Transverse energies (n_events, 72, 70): energies in a tower are added, then smeared, then cut on."""
     shape = (n_events, N_PHI_TOWERS, N_ETA_TOWERS)
-    total = np.bincount(tower, energy, minlength=int(np.prod(shape)))
+    total: FloatArray = np.bincount(tower, energy, minlength=int(np.prod(shape))).astype(np.float64)
     hit = np.flatnonzero(total)
     width = np.hypot(calorimeter.stochastic * np.sqrt(total[hit]), calorimeter.constant * total[hit])
     centers = (np.arange(N_ETA_TOWERS) + 0.5) * (2 * ETA_MAX / N_ETA_TOWERS) - ETA_MAX
@@ -110,7 +110,7 @@ def _towers(
 def to_regions(towers: FloatArray) -> npt.NDArray[np.uint16]:
     """Sums of 4 x 5 towers, (n, 18, 14) in units of 1/64 GeV."""
     sums = towers.reshape(-1, N_PHI, N_PHI_TOWERS // N_PHI, N_ETA, N_ETA_TOWERS // N_ETA).sum(axis=(2, 4))
-    return np.minimum(np.rint(FINE * sums), np.iinfo(np.uint16).max).astype(np.uint16)
+    return np.asarray(np.minimum(np.rint(FINE * sums), np.iinfo(np.uint16).max), dtype=np.uint16)
 
 
 def electrons_photons(em: FloatArray, had: FloatArray) -> npt.NDArray[np.int16]:

@@ -21,6 +21,7 @@ from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import write_scores
+from jetnae.level1 import ObjectSpec, RegionSpec
 from jetnae.results import to_json
 from tests.conftest import SMALL_NETWORK
 
@@ -45,6 +46,7 @@ def main() -> None:
         with write_scores(path, {"format_version": SCORES_VERSION, "kind": "scores"}, force=True) as writer:
             writer.append(JETS, COUNTS, EVENTS)
     write_features()
+    write_crossings()
     write_searches()
 
 
@@ -56,6 +58,17 @@ def write_features() -> None:
     header = Header(FORMAT_VERSION, "checkpoint", "golden", "ae", SMALL_NETWORK, validity, "jetnae", features=spec)
     model = build_model("ae", SMALL_NETWORK, spec)
     save_checkpoint(FOLDER / f"checkpoint-features-v{FORMAT_VERSION}.safetensors", model, header)
+
+
+def write_crossings() -> None:
+    """Models of regions and of objects of bunch crossings, which checkpoints have had since version 3."""
+    validity = Validity((0.0, 1e6), 100.0, 0.6)
+    network = {"network": {**SMALL_NETWORK["network"], "output": "sigmoid"}}
+    for kind, spec in (("regions", RegionSpec(scale=512.0)), ("objects", ObjectSpec(transform="linear"))):
+        torch.manual_seed(1)
+        header = Header(FORMAT_VERSION, "checkpoint", "golden", "ae", network, validity, "crossings", **{kind: spec})
+        path = FOLDER / f"checkpoint-{kind}-v{FORMAT_VERSION}.safetensors"
+        save_checkpoint(path, build_model("ae", network, spec), header)
 
 
 def write_searches() -> None:
