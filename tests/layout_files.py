@@ -324,10 +324,11 @@ EVENTS = {"pfcands": write_pfcands, "lhco": write_lhco}
 
 
 def write_crossings(folder: Path, n: int = 24) -> Path:
-    """Bunch crossings: regions that fluctuate around a few counts, with something hard in every sixth, of label 1."""
+    """Bunch crossings: regions with more or less pile-up, and something hard in every sixth, of label 1."""
     rng = np.random.default_rng(3)
     label = (np.arange(n) % 6 == 5).astype(np.uint8)
-    regions = rng.poisson(8, (n, 18, 14))
+    npv = rng.integers(10, 91, n)
+    regions = rng.poisson(npv[:, None, None] / 3, (n, 18, 14))
     regions[np.arange(n), rng.integers(18, size=n), rng.integers(14, size=n)] += 20 + 150 * label
     objects = np.zeros((n, 19, 3), dtype=np.int16)
     objects[:, 9:12, 0] = np.sort(rng.integers(10, 90, (n, 3)) + 150 * label[:, None], axis=1)[:, ::-1]
@@ -336,7 +337,7 @@ def write_crossings(folder: Path, n: int = 24) -> Path:
         "regions": regions.astype(np.uint16),
         "objects": objects.reshape(n, 57),
         "label": label,
-        "npv": rng.poisson(50, n).astype(np.uint16),
+        "npv": npv.astype(np.uint16),
         "total_et": (regions.sum(axis=(1, 2)) / 2).astype(np.float32),
         "leading_jet_pt": objects[:, 9, 0] * np.float32(0.5),
         "leading_jet_eta": objects[:, 9, 1] * np.float32(3 / 70),

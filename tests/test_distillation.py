@@ -26,10 +26,10 @@ from jetnae.models import Scorer, Student
 from tests.toy_crossings import ToyTeacher, device, toy_regions
 
 REGIONS = view_of(RegionSpec())
-QUICK = DistillConfig(hidden=(16,), n_steps=1200, quantized_steps=400, batch_size=256)
+QUICK = DistillConfig(hidden=(16,), n_steps=800, quantized_steps=200, batch_size=256, broadened=1.0)
 
 
-def lesson(n: int = 20_000, config: DistillConfig = QUICK) -> Lesson:
+def lesson(n: int = 8000, config: DistillConfig = QUICK) -> Lesson:
     return prepare(toy_regions(n), REGIONS, ToyTeacher(), config, device())
 
 
@@ -150,10 +150,10 @@ def test_the_same_seed_gives_the_same_student_and_no_global_generator_is_used() 
 
 
 def test_no_held_out_input_is_learned_from() -> None:
-    found = prepare(toy_regions(300), REGIONS, ToyTeacher(), QUICK, device())
+    found = prepare(toy_regions(400), REGIONS, ToyTeacher(), QUICK, device())
     learned = {tuple(each.flatten().tolist()) for each in found.background.raw}
     held_out = {tuple(each.flatten().tolist()) for each in found.held_out.raw}
-    assert len(learned) + len(held_out) == 300
+    assert len(learned) + len(held_out) == 400
     assert not learned & held_out
 
 
@@ -247,7 +247,7 @@ def test_scores_without_a_logarithm_are_refused(scores: str) -> None:
 
     message = "same score" if scores == "same" else "expected a teacher with positive scores"
     with pytest.raises(InputError, match=message):
-        prepare(toy_regions(300), REGIONS, Odd(), QUICK, device())
+        prepare(toy_regions(400), REGIONS, Odd(), QUICK, device())
 
 
 def test_a_score_of_zero_counts_as_the_smallest_other_one() -> None:
@@ -256,14 +256,14 @@ def test_a_score_of_zero_counts_as_the_smallest_other_one() -> None:
             found = super().score(x)
             return torch.where(found < found.median(), 0.0, found)
 
-    found = prepare(toy_regions(300), REGIONS, Rounding(), QUICK, device())
+    found = prepare(toy_regions(400), REGIONS, Rounding(), QUICK, device())
     assert bool(torch.isfinite(found.background.log_score).all())
 
 
 def test_too_little_to_learn_from_is_refused() -> None:
-    with pytest.raises(InputError, match="at least 200"):
+    with pytest.raises(InputError, match="at least 334"):
         prepare(toy_regions(100), REGIONS, ToyTeacher(), QUICK, device())
-    raw = np.full((300, 2), np.nan, dtype=np.float32)
+    raw = np.full((400, 2), np.nan, dtype=np.float32)
     with pytest.raises(InputError, match="not finite"):
         prepare(raw, view_of(FeatureSpec(("mass", "girth"))), ToyTeacher(), QUICK, device())
     with pytest.raises(InputError, match="at least 100"):

@@ -44,17 +44,17 @@ class DistillConfig:
     tail : power of the survival probability that background is drawn with the inverse of; 0 draws all alike.
     """
 
-    n_jets: int = 400_000
+    n_jets: int = 200_000
     validation: float = 0.3
-    hidden: tuple[int, ...] = (32, 16)
+    hidden: tuple[int, ...] = (64, 16)
     channels: int = 0
     bits: int | None = None
-    n_steps: int = 8000
-    learning_rate: float = 3e-3
+    n_steps: int = 10_000
+    learning_rate: float = 1e-2
     quantized_steps: int = 4000
-    quantized_learning_rate: float = 5e-4
+    quantized_learning_rate: float = 1e-3
     batch_size: int = 512
-    broadened: float = 1.0
+    broadened: float = 2.0
     share_broadened: float = 0.4
     tail: float = 0.5
     seed: int = 1

@@ -96,6 +96,8 @@ def _train(
     student: Student, lesson: Lesson, view: View, how: tuple[DistillConfig, Schedule], report: Report | None
 ) -> None:
     """Take all steps: batches of background and of broadened inputs, one robust loss on the log-score."""
+    # moments of gradients fall below 1e-38, where a processor takes tens of times longer for each operation
+    torch.set_flush_denormal(True)
     config, schedule = how
     device = next(student.parameters()).device
     generator = torch.Generator().manual_seed(config.seed)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 CHUNK = 4096
 """Inputs that the teacher scores at once."""
 N_BINS = 64
-MIN_INPUTS = 200
+MIN_HELD_OUT = 100
+"""Held-out inputs, with which the upper tenth holds enough to be compared."""
 FLOOR = 1e-4
 """Survival probability below which background is not drawn more often."""
 
@@ -58,13 +59,14 @@ def prepare(raw: Array, view: View, teacher: Scorer, config: DistillConfig, devi
 
     Raises `InputError` for too few, for values that are not finite, and where a score has no logarithm.
     """
-    if len(raw) < MIN_INPUTS:
-        raise InputError(f"{len(raw)} background inputs, expected at least {MIN_INPUTS}: give larger files")
+    least = math.ceil(MIN_HELD_OUT / min(config.validation, 1 - config.validation))
+    if len(raw) < least:
+        raise InputError(f"{len(raw)} background inputs, expected at least {least}: give larger files")
     if not np.isfinite(raw).all():
         raise InputError("the inputs are not finite for some jets: cut on them with --select")
     rng = np.random.default_rng(config.seed)
     shuffled = raw[rng.permutation(len(raw))]
-    n_held_out = max(int(config.validation * len(raw)), 1)
+    n_held_out = math.ceil(config.validation * len(raw))
     parts = {"held_out": shuffled[:n_held_out], "background": shuffled[n_held_out:]}
     scored = {name: (values, log_scores(values, view, teacher, device)) for name, values in parts.items()}
     background = scored["background"][1]
