@@ -9,6 +9,9 @@ are kept in `pool_NAME.h5` and used again where that is there.
 
 top: pairs with hadronic decays. semivisible: a Z' of 1 TeV to dark quarks, dark mesons of 20 GeV, of which 0.3 are
 invisible. semivisible_low: 500 GeV. four_bottom: a scalar of 400 GeV to two of 80 GeV, each to two bottom quarks.
+
+Expect, with the seeds 21 (top), 22 (semivisible), 24 (semivisible_low) and 23 (four_bottom) and the thresholds on the
+leading jet of 10 kHz in `zero_bias.py`, efficiencies of 0.30, 0.86, 0.51 and 0.54; on the total energy below 0.05.
 """
 
 from collections.abc import Callable

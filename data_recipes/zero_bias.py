@@ -2,7 +2,7 @@
 
     python data_recipes/zero_bias.py pool --output-dir data --seed 1
     python data_recipes/zero_bias.py crossings --half 0 --number 200000 --name zero_bias_train --seed 11
-    python data_recipes/zero_bias.py crossings --half 1 --number 1200000 --name zero_bias --seed 12
+    python data_recipes/zero_bias.py crossings --half 1 --number 1200000 --name zero_bias --run 2 --seed 12
 
 Simulated, not measured. Pythia 8 at 13.6 TeV: inelastic collisions without a scattering above 15 GeV of pTHat, and
 hard scattering in slices from 15, 30, 60 and 120 GeV, each in proportion to its cross section, so that the few hard
@@ -14,6 +14,11 @@ bending, no isolation; jets are 3 x 3 regions less the median of their rings in 
 
 In HDF5, group `crossings`: `regions` (18, 14) and `objects` (57) as integers (units in `jetnae.level1`), `npv`, `mu`,
 `total_et`, `leading_jet_pt`, `label` 0, `run`, `luminosityBlock`, `event`.
+
+Expect, for these three commands: 97449 soft collisions of 76.6 mb and hard ones of 1.95, 0.161, 0.0112 and 0.00065 mb,
+in about ten minutes of one core; 200000 crossings in 20 seconds and 44 MB, 1200000 in three minutes and 265 MB; 50.0
+collisions, 1059 GeV and a leading jet of 31 GeV on average; one crossing in 2860 (10 kHz of 28.6 MHz) has a leading jet
+of 141.5 GeV, or 2476.5 GeV in total.
 """
 
 from pathlib import Path

@@ -15,6 +15,8 @@ JET_SEED = 8
 HALF_TURN = PHI_COUNTS // 2
 PER_REGION = PHI_COUNTS // N_PHI
 MAX_JET_PT = MAX_PT["jet"]
+ROUNDING = 1e-6
+"""Counts, so that full ones stay full when sines and cosines are rounded."""
 
 
 @compiled()
@@ -121,7 +123,8 @@ def missing_momentum(regions: npt.NDArray[np.uint16]) -> npt.NDArray[np.int16]:
     per_phi = regions.sum(axis=2, dtype=np.int64)
     centers = (PER_REGION * np.arange(N_PHI) + PER_REGION // 2 - HALF_TURN) * PHI_UNIT
     x, y = -(per_phi @ np.cos(centers)), -(per_phi @ np.sin(centers))
-    pt = np.minimum(np.hypot(x, y), MAX_PT["met"]).astype(np.int16)
+    full = np.hypot(x, y) + ROUNDING
+    pt = np.minimum(full, MAX_PT["met"]).astype(np.int16)
     phi = np.rint(np.arctan2(y, x) / PHI_UNIT).astype(np.int64)
     phi = np.where(pt > 0, (phi + HALF_TURN) % PHI_COUNTS - HALF_TURN, 0)
     return np.stack([pt, np.zeros_like(pt), phi.astype(np.int16)], axis=1)
