@@ -152,7 +152,7 @@ def _sums(counts: npt.NDArray[np.integer[Any]], window: int) -> npt.NDArray[np.i
     around = np.pad(counts, ((0, 0), (reach, reach), (0, 0)), mode="wrap")
     around = np.pad(around, ((0, 0), (0, 0), (reach, reach)))
     shifts = [(i, j) for i in range(window) for j in range(window)]
-    return np.sum([around[:, i : i + n_phi, j : j + n_eta] for i, j in shifts], axis=0)
+    return np.asarray(np.sum([around[:, i : i + n_phi, j : j + n_eta] for i, j in shifts], axis=0))
 
 
 def _integers(jets: Jets, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
