@@ -46,7 +46,7 @@ BUDGET = 10.0
 IN_QUESTION = (0.1, 0.9)
 """Efficiencies of the teacher between which a comparison can tell anything."""
 STUDENTS: dict[str, tuple[str, ...]] = {"student": (), "student, 8 bits": ("--bits", "8")}
-SIZES = ("--hidden", "64,16")
+SIZES = ("--channels", "8", "--hidden", "64,16", "--steps", "8000")
 N_REPLICAS, N_TAIL = 400, 20_000
 
 

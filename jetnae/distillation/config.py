@@ -57,8 +57,8 @@ class DistillConfig:
     batch_size: int = 512
     broadened: float = 2.0
     share_broadened: float = 0.4
-    turned: int = 3
-    tail: float = 0.5
+    turned: int = 1
+    tail: float = 0.8
     seed: int = 1
 
     def __post_init__(self) -> None:
