@@ -54,14 +54,19 @@ class RegionSpec:
     transform : of counts from 0 to 1023. sqrt, the default, makes the fluctuations of pile-up alike everywhere, since
         their variance grows with the energy, and leaves the order of energies; linear with a scale of 1024 is exact in
         binary numbers, for students. scale : counts that become 1; by default a full region, so that all is in [0, 1].
-    Raises `InputError` for a scale below 1.
+    window : each region is averaged with its neighbors in a square of window x window around it, since jets spread over
+        regions; around the circle in phi, with nothing beyond the ends in eta.
+    Raises `InputError` for a scale below 1, and a window that is not 1, 3, or 5.
     """
 
     transform: Transform = "sqrt"
     scale: float = float(MAX_COUNT)
+    window: int = 1
 
     def __post_init__(self) -> None:
         _check_scales("regions", scale=self.scale)
+        if self.window not in {1, 3, 5}:
+            raise InputError(f"regions: window = {self.window}, expected 1, 3 or 5 regions")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,7 +83,8 @@ class RegionSpec:
 
     def from_raw(self, counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
         """Inputs (n, 18, 14) from counts."""
-        return _scaled(counts, self.transform, self.scale).astype(np.float32)
+        n_summed = self.window**2
+        return _scaled(_sums(counts, self.window), self.transform, self.scale * n_summed).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,16 @@ def _scaled(counts: npt.NDArray[np.integer[Any]], transform: Transform, scale: f
     """A table of all counts is many times as fast as their functions, and small."""
     values = np.arange(int(counts.max(initial=0)) + 1)
     return np.asarray((_FUNCTIONS[transform](values) / _FUNCTIONS[transform](scale))[counts])
+
+
+def _sums(counts: npt.NDArray[np.integer[Any]], window: int) -> npt.NDArray[np.integer[Any]]:
+    """Sums (n, phi, eta) of each region and its neighbors."""
+    _, n_phi, n_eta = counts.shape
+    reach = window // 2
+    around = np.pad(counts, ((0, 0), (reach, reach), (0, 0)), mode="wrap")
+    around = np.pad(around, ((0, 0), (0, 0), (reach, reach)))
+    shifts = [(i, j) for i in range(window) for j in range(window)]
+    return np.asarray(np.sum([around[:, i : i + n_phi, j : j + n_eta] for i, j in shifts], axis=0))
 
 
 def _integers(jets: Jets, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:

@@ -28,6 +28,18 @@ def crossings(path: Path, *names: str, chunk_size: int | None = None) -> Jets:
     return concatenate(list(iter_jets(path, ReadOptions(features=names, chunk_size=chunk_size))))
 
 
+def test_a_window_averages_neighbors_around_the_circle() -> None:
+    counts = np.random.default_rng(1).integers(0, 1024, (3, 18, 14))
+    found = RegionSpec("linear", 1.0, window=3).from_raw(counts)
+    for i, phi, eta in ((0, 0, 0), (1, 17, 13), (2, 9, 6)):
+        near = [(phi + a, eta + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if 0 <= eta + b < 14]
+        assert found[i, phi, eta] == pytest.approx(sum(counts[i, p % 18, e] for p, e in near) / 9, rel=1e-6)
+    turned = RegionSpec(window=5).from_raw(np.roll(counts, 4, axis=1))
+    np.testing.assert_array_equal(turned, np.roll(RegionSpec(window=5).from_raw(counts), 4, axis=1))
+    with pytest.raises(InputError, match="window = 2, expected 1, 3 or 5"):
+        RegionSpec(window=2)
+
+
 @pytest.mark.parametrize("chunk_size", [1, 7, 1000])
 def test_a_file_gives_back_the_integers_that_were_written(chunk_size: int, tmp_path: Path) -> None:
     path = write_crossings(tmp_path)

@@ -12,7 +12,8 @@ from scipy import stats
 
 from jetnae.errors import InputError
 from jetnae.intervals import LEVEL, clopper_pearson
-from jetnae.plotting.rate import rate_against_figure, rate_figure, rate_sections_figure, rate_sig_eff_figure
+from jetnae.plotting.rate import rate_against_figure, rate_figure, rate_sections_figure
+from jetnae.plotting.rate_signals import rate_sig_eff_figure
 from jetnae.rate import Rate, Signal, ZeroBias, closure, make_conditions, measure, parse_rate
 from jetnae.rate.closure import ACCEPTED, agree, expected_share
 from jetnae.rate.codes import make_codes

@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 Broaden = Callable[[Array, np.random.Generator], Array]
 LARGEST_FACTOR = 4.0
 MAX_DEPOSITS = 6
+MAX_TRANSPLANTS, REACH = 4, 2
+"""Of surroundings that are put into another input, and how far they reach."""
 
 
 def factors(n: int, rng: np.random.Generator) -> Array:
@@ -62,10 +64,37 @@ def grid_deposits(x: Array, rng: np.random.Generator) -> Array:
     return result
 
 
+def grid_transplants(x: Array, rng: np.random.Generator) -> Array:
+    """The surroundings of the largest values of one to four others, times a factor each, somewhere on top."""
+    n, n_rows, n_columns = x.shape
+    result, every = x.astype(np.float64), np.arange(n)
+    n_added = rng.integers(1, MAX_TRANSPLANTS + 1, n)
+    for i in range(MAX_TRANSPLANTS):
+        other = x[rng.permutation(n)].astype(np.float64)
+        above = np.maximum(other - np.median(other, axis=(1, 2), keepdims=True), 0)
+        row, column = np.unravel_index(other.reshape(n, -1).argmax(axis=1), (n_rows, n_columns))
+        to_row, to_column = rng.integers(0, n_rows, n), rng.integers(0, n_columns, n)
+        factor = factors(n, rng) * (i < n_added)
+        for a, b in ((a, b) for a in range(-REACH, REACH + 1) for b in range(-REACH, REACH + 1)):
+            here, there = column + b, to_column + b
+            inside = (here >= 0) & (here < n_columns) & (there >= 0) & (there < n_columns)
+            value = above[every, (row + a) % n_rows, here.clip(0, n_columns - 1)]
+            result[every, (to_row + a) % n_rows, there.clip(0, n_columns - 1)] += factor * value * inside
+    return result
+
+
 def grid_mixtures(x: Array, rng: np.random.Generator) -> Array:
     """Deposits on a sum of two that are each less than whole."""
     shares = [spread_out(rng.uniform(0.3, 1, len(x)), x.ndim) for _ in range(2)]
     return grid_deposits(shares[0] * x + shares[1] * x[rng.permutation(len(x))], rng)
+
+
+def grid_turned(x: Array, rng: np.random.Generator) -> Array:
+    """Turned in phi, the rows, by whole steps, and half of them reflected in eta: crossings as likely as they were."""
+    n_rows = x.shape[1]
+    rows = (np.arange(n_rows) + rng.integers(0, n_rows, len(x))[:, None]) % n_rows
+    turned = np.take_along_axis(x, rows[:, :, None], axis=1)
+    return np.where(rng.random(len(x))[:, None, None] < 0.5, turned[:, :, ::-1], turned)
 
 
 def row_spread(x: Array, rng: np.random.Generator) -> Array:
@@ -91,6 +120,7 @@ GRID: dict[str, Broaden] = {
     "scaled": grid_scaled,
     "subsets": grid_subsets,
     "deposits": grid_deposits,
+    "transplants": grid_transplants,
     "mixtures": grid_mixtures,
 }
 """Ways to broaden grids (n, rows, columns) of energies."""

@@ -41,6 +41,7 @@ class DistillConfig:
     n_steps, learning_rate : in floating point, falling to zero along half a cosine; quantized_* : after it, with the
     formats. batch_size : inputs in each step, `share_broadened` of them broadened.
     broadened : broadened inputs that are made for each of the background.
+    turned : copies of the background for the student to learn from, moved as the symmetries of the detector allow.
     tail : power of the survival probability that background is drawn with the inverse of; 0 draws all alike.
     """
 
@@ -56,7 +57,8 @@ class DistillConfig:
     batch_size: int = 512
     broadened: float = 2.0
     share_broadened: float = 0.4
-    tail: float = 0.5
+    turned: int = 1
+    tail: float = 0.8
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -68,5 +70,7 @@ class DistillConfig:
             raise InputError("expected validation and share_broadened between 0 and 1, broadened in (0, 10]")
         if min(self.learning_rate, self.quantized_learning_rate) <= 0 or not 0 <= self.tail <= 1:
             raise InputError("expected learning rates above 0, and tail from 0 to 1")
+        if self.turned < 0:
+            raise InputError(f"turned = {self.turned}, expected copies, 0 or more")
         if not 0 <= self.seed < 2**63:
             raise InputError("expected a seed from 0 to 2^63 - 1")

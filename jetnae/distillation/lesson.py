@@ -68,6 +68,9 @@ def prepare(raw: Array, view: View, teacher: Scorer, config: DistillConfig, devi
     shuffled = raw[rng.permutation(len(raw))]
     n_held_out = math.ceil(config.validation * len(raw))
     parts = {"held_out": shuffled[:n_held_out], "background": shuffled[n_held_out:]}
+    if view.turned is not None:
+        seen = parts["background"]
+        parts["background"] = np.concatenate([seen, *(view.turned(seen, rng) for _ in range(config.turned))])
     scored = {name: (values, log_scores(values, view, teacher, device)) for name, values in parts.items()}
     background = scored["background"][1]
     held_out = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from jetnae.distillation.broadening import GRID, ROWS, Broaden
+from jetnae.distillation.broadening import GRID, ROWS, Broaden, grid_turned
 from jetnae.distillation.objects import OBJECT_WAYS
 from jetnae.features import FeatureSpec
 from jetnae.fixed_point import FixedFormat
@@ -38,7 +38,7 @@ class View:
 
     spec : of the student. ways : to broaden raw values, by name. tidy : makes raw values that a file could hold of
     any. dtype : that holds raw values without error. input_format : that holds all inputs of the student without error,
-    None where there is none.
+    None where there is none. turned : moves raw values as a symmetry of the detector allows, None without one.
     """
 
     spec: Spec
@@ -49,12 +49,14 @@ class View:
     tidy: Callable[[Array], Array]
     dtype: npt.DTypeLike = np.float32
     input_format: FixedFormat | None = None
+    turned: Broaden | None = None
 
 
 def view_of(spec: Spec) -> View:
     """The view for a teacher with these inputs: counts below both for crossings, otherwise the inputs themselves."""
     if isinstance(spec, RegionSpec):
-        return _of_counts(spec, REGIONS, REGION_FORMAT, GRID, lambda counts: np.clip(np.rint(counts), 0, MAX_COUNT))
+        tidy: Callable[[Array], Array] = lambda counts: np.clip(np.rint(counts), 0, MAX_COUNT)  # noqa: E731
+        return replace(_of_counts(spec, REGIONS, REGION_FORMAT, GRID, tidy), turned=grid_turned)
     if isinstance(spec, ObjectSpec):
         return _of_counts(spec, OBJECTS, OBJECT_FORMAT, OBJECT_WAYS, np.rint)
     if isinstance(spec, FeatureSpec):

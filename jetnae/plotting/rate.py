@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from jetnae.intervals import clopper_pearson
 from jetnae.plotting.columns import axis_label, column_name
-from jetnae.plotting.style import COLORS, COLUMN, LINES, MARKERS, Style, annotate, style
+from jetnae.plotting.style import COLORS, COLUMN, MARKERS, Style, annotate, style
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,8 +27,6 @@ WIDE = 30.0
 """A score whose largest value is so many times its smallest is drawn on a logarithmic axis."""
 SHOWN = 0.5
 """Thresholds that more than this share of the crossings passes are not of interest in a trigger."""
-RELEVANT = 10.0
-"""Efficiencies are drawn for rates up to this factor away from the budgets, as far as there are crossings."""
 MOST_POINTS, PASSING = 40, 5.0
 """Points that luminosity sections are drawn as at most, and crossings that should pass in each."""
 
@@ -53,35 +50,7 @@ def rate_figure(found: Rate, *, look: Style = Style.PLAIN, title: str = "", labe
         top = float(curve.rate_high[shown].max())
         axes.set_ylim(0.7 * float(curve.rate[shown].min()), top * 3)
         axes.set_xlim(x.min(), None if _scale(x) == "log" else x.max() + 0.04 * np.ptp(x))
-        axes.legend(loc="upper right", title=_conditions(found), alignment="left")
-        annotate(axes, look=look, title=title, label=label)
-    return figure
-
-
-def rate_sig_eff_figure(found: Rate, *, look: Style = Style.PLAIN, title: str = "", label: str = "") -> Figure | None:
-    """Signal efficiency against rate for the score and what it is compared with; None without signals.
-
-    Colors are signals, line styles what is cut on. Points are at the budgets, with their 68 % intervals.
-    """
-    if not found.signals:
-        return None
-    with style(look):
-        figure = Figure(figsize=(COLUMN, 0.9 * COLUMN), layout="constrained")
-        axes = figure.add_subplot()
-        for j, curve in enumerate(found.curves):
-            for i, name in enumerate(found.signals):
-                _draw_eff(axes, curve, name, COLORS[i % len(COLORS)], _line(j))
-        for budget in found.budgets:
-            axes.axvline(budget, color=BUDGET, linestyle=":", linewidth=1.5, zorder=0)
-        least = float(found.conditions.khz(1 / found.n_crossings))
-        left, right = max(min(found.budgets) / RELEVANT, least), max(found.budgets) * RELEVANT
-        bottom = 0.5 * min(_smallest_eff(found), 0.2)
-        axes.set(xscale="log", yscale="log", xlim=(left, right), xlabel=RATE, ylabel="Signal efficiency")
-        keys = [*_keys(found), Line2D([], [], color=BUDGET, linestyle=":", linewidth=1.5, label="Rate budgets")]
-        free = 1 - 0.058 * (np.ceil(len(keys) / 2) + 1.7)
-        axes.set_ylim(bottom, bottom * (1 / bottom) ** (1 / max(free, 0.4)))
-        axes.set_yticks([10.0**n for n in range(int(np.ceil(np.log10(bottom))), 1)])  # none is larger than one
-        axes.legend(handles=keys, loc="upper left", ncols=2, title=_conditions(found), alignment="left")
+        axes.legend(loc="upper right", title=conditions(found), alignment="left")
         annotate(axes, look=look, title=title, label=label)
     return figure
 
@@ -185,23 +154,6 @@ def _draw_threshold(axes: Axes, found: Threshold, marker: str, color: str, name:
     )
 
 
-def _draw_eff(axes: Axes, curve: Curve, signal: str, color: str, line: Any) -> None:
-    eff = curve.sig_eff[signal]
-    some = eff > 0
-    axes.plot(curve.rate[some], eff[some], color=color, linestyle=line)
-    found = [each for each in curve.thresholds if each is not None and each.sig_eff[signal].value > 0]
-    values = [each.sig_eff[signal] for each in found]
-    axes.errorbar(
-        [each.rate.value for each in found],
-        [each.value for each in values],
-        [[each.value - each.low for each in values], [each.high - each.value for each in values]],
-        fmt="o",
-        color=color,
-        capsize=4,
-        elinewidth=2,
-    )
-
-
 def _points(axes: Axes, x: Any, rate: Any, i: int, budget: float, width: tuple[Values, Values] | None = None) -> None:
     """Rates of the threshold for a budget with their intervals; bounds, as open triangles, where nothing passes."""
     value, low, high = rate
@@ -226,33 +178,11 @@ def _finish_points(axes: Axes, rates: Rates) -> None:
     axes.legend(loc="upper left", ncols=3, columnspacing=1.0, title="Thresholds for average rates of", alignment="left")
 
 
-def _keys(found: Rate) -> list[Line2D]:
-    """Signals by color, scores by line style."""
-    signals = [
-        Line2D([], [], color=COLORS[i % len(COLORS)], marker="o", label=name) for i, name in enumerate(found.signals)
-    ]
-    scores = [
-        Line2D([], [], color="0.2", linestyle=_line(j), label=column_name(curve.name))
-        for j, curve in enumerate(found.curves)
-    ]
-    return signals + (scores if len(scores) > 1 else [])
-
-
-def _line(j: int) -> Any:
-    return LINES[j % len(LINES)]
-
-
-def _smallest_eff(found: Rate) -> float:
-    """The smallest efficiency at a budget that is above 0."""
-    chosen = [each for curve in found.curves for each in curve.thresholds if each is not None]
-    return min((eff.value for each in chosen for eff in each.sig_eff.values() if eff.value > 0), default=0.1)
-
-
 def _scale(values: Values) -> str:
     return "log" if values.min() > 0 and values.max() > WIDE * values.min() else "linear"
 
 
-def _conditions(found: Rate) -> str:
+def conditions(found: Rate) -> str:
     bunches = "" if found.conditions.n_bunches is None else f", {found.conditions.n_bunches} bunches"
     prescale = "" if found.conditions.prescale == 1 else f", prescale {found.conditions.prescale:g}"
     return f"{found.conditions.input_rate / 1e6:.3g} MHz{bunches}{prescale}"

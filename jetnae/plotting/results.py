@@ -14,7 +14,8 @@ from jetnae.plotting import Style, figure_paths, save_figure
 from jetnae.plotting.bumphunt import hunt_figure, toys_figure, windows_figure
 from jetnae.plotting.bumphunt_checks import bias_figure, coverage_figure, injection_figure, signal_figure
 from jetnae.plotting.negatives import components_figure, features_figure, samples_figure, sphere_figure
-from jetnae.plotting.rate import rate_against_figure, rate_figure, rate_sections_figure, rate_sig_eff_figure
+from jetnae.plotting.rate import rate_against_figure, rate_figure, rate_sections_figure
+from jetnae.plotting.rate_signals import rate_sig_eff_figure
 from jetnae.plotting.roc import roc_figure, sic_figure
 from jetnae.plotting.sculpting import divergence_figure, efficiency_figure, spectra_figure
 from jetnae.plotting.training import energies_figure, history_figure
