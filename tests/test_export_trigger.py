@@ -41,6 +41,8 @@ SPECS: list[Crossing] = [
     RegionSpec(),
     RegionSpec("log", 300.0),
     RegionSpec("linear", 16.0),
+    RegionSpec(window=3),
+    RegionSpec("linear", 16.0, window=5),
     ObjectSpec(),
     ObjectSpec("sqrt", 77.0, 3.0),
     ObjectSpec("linear", 16.0, 16.0),
@@ -92,7 +94,7 @@ def test_counts_go_in_and_become_what_the_model_takes(spec: Crossing) -> None:
     """A model that gives back one of its values shows the input that the graph makes."""
     counts = some_counts(spec)
     expected = spec.from_raw(counts).reshape(len(counts), -1)
-    for i in (0, 1, 2, 30):
+    for i in (0, 1, 2, 30, spec.shape[0] - 1):
         model = Student(spec.shape, None, StudentConfig(()))
         with torch.no_grad():
             model.layers[0].weight.copy_(torch.eye(model.n_values)[i : i + 1])
@@ -189,13 +191,20 @@ def test_the_command_writes_a_student_that_counts_go_into(bits: StudentBits | No
 
 def test_the_metadata_is_enough_to_fill_regions(tmp_path: Path) -> None:
     path = write_crossings(tmp_path)
-    export_onnx(ExportJob(autoencoder(RegionSpec()), tmp_path / "model.onnx", path))
+    export_onnx(ExportJob(autoencoder(RegionSpec(window=3)), tmp_path / "model.onnx", path))
     said = metadata(tmp_path / "model.onnx")
     assert (said["jetnae.input"], json.loads(said["jetnae.input_shape"])) == ("regions", ["n", 18, 14])
     assert said["jetnae.input_units"] == "0.5 GeV"
-    assert json.loads(said["jetnae.preprocessing"]) == {"transform": "sqrt", "scale": 1023.0}
+    assert json.loads(said["jetnae.preprocessing"]) == {"transform": "sqrt", "scale": 1023.0, "window": 3}
     steps = " / ".join(json.loads(said["jetnae.steps"]))
-    for part in ("row i of 18: phi", "column j of 14: eta", "rounded down", "0 to 1023", "sqrt(c) / sqrt(1023)"):
+    for part in (
+        "row i of 18: phi",
+        "column j of 14: eta",
+        "rounded down",
+        "0 to 1023",
+        "averages 3 x 3",
+        "sqrt(c) / sqrt(1023)",
+    ):
         assert part in steps
 
 

@@ -127,13 +127,17 @@ def _regions(spec: Spec) -> dict[str, str]:
     steps = [
         f"row i of {N_PHI}: phi from -pi + i * 2 pi / {N_PHI}, column j of {N_ETA}: eta from -3 + j * 6 / {N_ETA}",
         f"each value: the transverse energy in that region in counts of {COUNT:g} GeV, a whole number, rounded down",
-        f"the graph itself cuts counts to 0 to {MAX_COUNT} and takes {_function(spec)}",
+        f"the graph itself cuts counts to 0 to {MAX_COUNT}{_averages(spec)}, and takes {_function(spec)}",
     ]
     return {
         "input_description": f"counts of {N_PHI} x {N_ETA} calorimeter regions, phi then eta, as they are",
         "input_units": f"{COUNT:g} GeV",
         "steps": json.dumps(steps),
     }
+
+
+def _averages(spec: RegionSpec) -> str:
+    return f", averages {spec.window} x {spec.window} regions" if spec.window > 1 else ""
 
 
 def _objects(spec: Spec) -> dict[str, str]:

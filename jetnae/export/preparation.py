@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from jetnae.features import FeatureSpec
 from jetnae.images import ImageSpec
@@ -55,7 +56,9 @@ class _Counts(nn.Module):
     def __init__(self, spec: RegionSpec | ObjectSpec) -> None:
         super().__init__()
         self.transform, self.angle_scale, self.most = spec.transform, 1.0, float(MAX_COUNT)
-        self.unit = float(_transformed(torch.tensor(spec.scale, dtype=torch.float64), spec.transform))
+        self.window = spec.window if isinstance(spec, RegionSpec) else 1
+        scale = torch.tensor(spec.scale * self.window**2, dtype=torch.float64)
+        self.unit = float(_transformed(scale, spec.transform))
         is_energy = torch.ones(spec.shape, dtype=torch.bool)
         if isinstance(spec, ObjectSpec):
             is_energy = torch.arange(spec.shape[0]) % 3 == 0
@@ -67,7 +70,7 @@ class _Counts(nn.Module):
         # by comparisons, which leave what is not a number as it is, unlike the operators that cut a range in ONNX
         energy = torch.where(counts < 0, torch.zeros_like(counts), counts)
         energy = torch.where(energy > self.most, torch.full_like(counts, self.most), energy)
-        energy = _transformed(energy, self.transform) / self.unit
+        energy = _transformed(_sums(energy, self.window), self.transform) / self.unit
         return torch.where(self.is_energy, energy, counts / self.angle_scale).float()
 
 
@@ -75,3 +78,17 @@ def _transformed(counts: Tensor, transform: Transform) -> Tensor:
     if transform == "linear":
         return counts
     return counts.sqrt() if transform == "sqrt" else counts.log1p()
+
+
+def _sums(counts: Tensor, window: int) -> Tensor:
+    """Sums of each region (n, phi, eta) and its neighbors: around the circle in phi, nothing beyond the ends in eta."""
+    reach = window // 2
+    if not reach:
+        return counts
+    n_phi, n_eta = counts.shape[1:]
+    around = functional.pad(torch.cat([counts[:, -reach:], counts, counts[:, :reach]], dim=1), (reach, reach))
+    total = torch.zeros_like(counts)
+    for i in range(window):
+        for j in range(window):
+            total = total + around[:, i : i + n_phi, j : j + n_eta]
+    return total
