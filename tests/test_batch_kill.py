@@ -30,7 +30,15 @@ COMMAND = [sys.executable, "-c", "from jetnae.cli import main; main()", "score"]
 def children_of(pid: int) -> list[psutil.Process]:
     """The workers of a driver: the processes below it that are not there to look after the others."""
     below = psutil.Process(pid).children(recursive=True)
-    return [process for process in below if "spawn_main" in " ".join(process.cmdline())]
+    return [process for process in below if "spawn_main" in command_of(process)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """The command of a process; empty for one that was killed and is still listed."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.fixture

@@ -27,13 +27,14 @@ from jetnae.checkpoint import (
 )
 from jetnae.engines import OnnxEngine
 from jetnae.errors import InputError, ParityError
-from jetnae.export.graph import GraphVersion, graph_spec, to_onnx
+from jetnae.export.graph import GraphVersion, to_onnx
 from jetnae.export.onnx import ExportJob, export_onnx
 from jetnae.export.parity import check_parity, differences
+from jetnae.export.preparation import graph_spec
 from jetnae.features import FeatureSpec
 from jetnae.folds import FoldedCheckpoint, FoldModel, Folds
 from jetnae.images import ImageSpec
-from jetnae.inputs import Spec, make_inputs
+from jetnae.inputs import Spec, kind_of, make_inputs
 from jetnae.jets import select
 from jetnae.models import MODELS, Model
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
@@ -58,10 +59,9 @@ def checkpoint_of(model: Model, spec: Spec, name: str = "ae") -> Checkpoint:
         name="small",
         model=name,
         config={},
-        image=spec if isinstance(spec, ImageSpec) else None,
-        features=spec if isinstance(spec, FeatureSpec) else None,
         validity=Validity((50.0, 400.0), 2.0, 0.8),
         layout="jetnae",
+        **{kind_of(spec): spec},  # type: ignore[arg-type]
     )
     return Checkpoint(model.eval(), header)
 
@@ -217,7 +217,7 @@ def test_a_layer_that_does_not_convert_is_named(tmp_path: Path, capfd: pytest.Ca
     model = Autoencoder((6,), None, AutoencoderConfig())
     model.encoder.dense = nn.Sequential(nn.Linear(6, 4), nn.Sequential(nn.ReLU(), Odd()), nn.Linear(4, 3))
     job = ExportJob(checkpoint_of(model, RAW), tmp_path / "model.onnx", SAMPLE)
-    with pytest.raises(InputError, match=r"layer 'encoder\.dense\.1\.1' \(Odd\).*aten::i0.*--engine torch"):
+    with pytest.raises(InputError, match=r"layer 'encoder\.dense\.1\.1' \(Odd\).*aten::i0.*`jetnae distill`"):
         export_onnx(job)
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
@@ -270,7 +270,8 @@ def test_what_cannot_be_exported_says_so(small_checkpoint: Path, tmp_path: Path)
     write_events(tmp_path / "empty.root", [])
     (tmp_path / "there.onnx").write_text("precious")
     wrong = {
-        (): "nothing to write: say what, as --onnx",
+        (): "nothing to write, expected one of --onnx model.onnx and --hls FOLDER",
+        ("--onnx", "model.onnx", "--hls", "firmware"): "two forms to write, expected one of",
         ("--onnx", "there.onnx"): "--force",
         ("--onnx", "model.onnx", "--opset", "25"): "opset 25, expected 13 to 20",
         ("--onnx", "model.onnx", "--ir-version", "7"): "expected 8 to",

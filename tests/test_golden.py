@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,17 @@ from jetnae.bumphunt import Hunt
 from jetnae.bumphunt.signal import SignalFit
 from jetnae.bumphunt.validation import Bias, Coverage, Injection
 from jetnae.checkpoint import FORMAT_VERSION, load_checkpoint
+from jetnae.distillation.scan import BitScan
+from jetnae.export.report import HlsReport
 from jetnae.io.scores import FORMAT_VERSION as SCORES_VERSION
 from jetnae.io.scores import read_scores
+from jetnae.latency import Latency
 from jetnae.level1 import ObjectSpec, RegionSpec
+from jetnae.models import Student
 from jetnae.plotting.results import draw_result
+from jetnae.rate import Rate, Thresholds
 from jetnae.results import from_json, to_json
-from tests.golden.make import COUNTS, EVENTS, FALLING, JETS
+from tests.golden.make import COUNTS, EVENTS, FALLING, JETS, STUDENT_BITS
 
 CHECKPOINTS = [f"checkpoint-v{version}.safetensors" for version in range(1, FORMAT_VERSION + 1)]
 SCORE_FILES = [f"scores-v{version}.{suffix}" for version in range(1, SCORES_VERSION + 1) for suffix in ("root", "h5")]
@@ -29,6 +36,9 @@ SCORE = 0.121126831
 
 CROSSING_SCORES = {"regions": 0.0837393552, "objects": 0.382517189}
 """Of a ramp from 0 to 1, when version 3 was made."""
+
+STUDENT_SCORES = [0.140625, -0.3203125]
+"""Of ramps from 0 to 8 and to 64, when version 3 was made."""
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -56,11 +66,39 @@ def test_score_files_keep_their_content(name: str) -> None:
             np.testing.assert_array_equal(group[key], column)
 
 
-RESULTS = {"hunt": Hunt, "coverage": Coverage, "injection": Injection, "bias": Bias, "signal_fit": SignalFit}
+def test_a_student_in_fixed_point_keeps_its_scores_in_every_bit() -> None:
+    checkpoint = load_checkpoint(GOLDEN / "checkpoint-student-v3.safetensors")
+    assert checkpoint.spec == RegionSpec("linear", 16.0)
+    assert isinstance(checkpoint.model, Student)
+    assert checkpoint.model.config.bits == STUDENT_BITS
+    ramp = torch.linspace(0, 1, 252).view(1, 18, 14)
+    assert [float(checkpoint.model.score(size * ramp)) for size in (8, 64)] == STUDENT_SCORES
 
 
-@pytest.mark.parametrize("path", [path for kind in RESULTS for path in sorted(GOLDEN.glob(f"{kind}-v*.json"))], ids=str)
-def test_results_keep_their_content_and_can_be_drawn(path: Path, tmp_path: Path) -> None:
+DRAWN: dict[str, type[Any]] = {
+    "hunt": Hunt,
+    "coverage": Coverage,
+    "injection": Injection,
+    "bias": Bias,
+    "signal_fit": SignalFit,
+    "rate": Rate,
+}
+TABLES: dict[str, type[Any]] = {
+    "thresholds": Thresholds,
+    "latency": Latency,
+    "bit_scan": BitScan,
+    "hls_report": HlsReport,
+}
+"""Results without a figure."""
+RESULTS = DRAWN | TABLES
+
+
+def files_of(kinds: Iterable[str]) -> list[Path]:
+    return [path for kind in kinds for path in sorted(GOLDEN.glob(f"{kind}-v*.json"))]
+
+
+@pytest.mark.parametrize("path", files_of(RESULTS), ids=lambda path: path.stem)
+def test_results_keep_their_content(path: Path) -> None:
     content = json.loads(path.read_text())
     kind = content["kind"]
     again = to_json(from_json(RESULTS[kind], content))
@@ -71,7 +109,11 @@ def test_results_keep_their_content_and_can_be_drawn(path: Path, tmp_path: Path)
     added = {name: value for name, value in again.items() if name not in content}
     earlier = {"observable": "m", "unit": "GeV"} | ({"counts": None} if kind == "signal_fit" else {})
     assert added == (earlier if content["format_version"] < again["format_version"] else {})
-    drawn = draw_result(content, tmp_path / "figure")
+
+
+@pytest.mark.parametrize("path", files_of(DRAWN), ids=lambda path: path.stem)
+def test_results_can_be_drawn(path: Path, tmp_path: Path) -> None:
+    drawn = draw_result(json.loads(path.read_text()), tmp_path / "figure")
     assert bool(drawn) == (path.name != "signal_fit-v1.json")  # which does not hold the counts
 
 

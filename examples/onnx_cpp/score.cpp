@@ -2,8 +2,9 @@
 //
 //     score MODEL.onnx INPUTS.f32
 //
-// INPUTS.f32 holds 32-bit floating-point numbers, little-endian, one input after the other: images row by row, or
-// features in the order of the metadata entry `jetnae.features`. What goes into them is in the other entries.
+// INPUTS.f32 holds 32-bit floating-point numbers, little-endian, one input after the other: images or regions row by
+// row, features in the order of the metadata entry `jetnae.features`, objects in that of `jetnae.values`. What goes into
+// them is in the other entries.
 
 #include <cstdint>
 #include <cstdio>

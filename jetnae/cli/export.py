@@ -42,9 +42,10 @@ def export(
 ) -> None:
     """Write a model for C++ and for the software of the experiments, with all that is needed to fill its input.
 
-    The ONNX file takes finished images, or features in their units, as `inputs` and gives `scores`; its metadata holds
-    the preprocessing, the validity range and the hash of the model. Its scores are compared with those of torch on real
-    jets first: above a difference of 1e-5 nothing is written.
+    The ONNX file takes finished images, features in their units, or the counts of a trigger, as `inputs` and gives
+    `scores`; its metadata holds the preprocessing, the validity range and the hash of the model. Its scores are
+    compared with those of torch on real jets first: above a difference of 1e-5 nothing is written. Those of a student
+    in fixed point have to be the same in every bit.
 
     With --hls, a student in fixed point (`jetnae distill --bits`) becomes an hls4ml project for firmware. It is written
     when its C simulation gives the same score in every bit for up to 10,000 inputs, and the AUC and the rate at the
@@ -53,7 +54,8 @@ def export(
     from jetnae.errors import InputError
 
     if (onnx is None) == (hls is None):
-        raise InputError("say what to write, one of --onnx model.onnx and --hls FOLDER")
+        found = "nothing" if onnx is None else "two forms"
+        raise InputError(f"{found} to write, expected one of --onnx model.onnx and --hls FOLDER")
     if onnx is not None:
         export_hls.refuse_options(signal, budget, n_bunches, input_rate, reference)
         _export_onnx(model, onnx, jets, (opset, ir_version), force=force)
@@ -86,13 +88,13 @@ def _export_onnx(model: str, output: Path, jets: Path | None, version: tuple[int
 
 
 def _print(job: ExportJob, path: Path, parity: Parity) -> None:
-    from jetnae.export.parity import CRITERION, TOLERANCE
+    from jetnae.export.parity import CRITERION
 
     header = job.checkpoint.header
     lines = {
         "model": f"{header.name}  ({header.sha256[:12]})",
         "jets": f"{parity.n_jets} of {parity.jets}",
-        "difference": f"{parity.difference:.2g} at most, expected up to {TOLERANCE:g}: {CRITERION}",
+        "difference": f"{parity.difference:.2g} at most, expected up to {parity.tolerance:g}: {CRITERION}",
         "absolute": f"{parity.absolute:.2g} at most",
         "rate": f"ONNX Runtime {parity.onnx_rate:.0f}, torch {parity.torch_rate:.0f} jets/s, model alone, one thread",
         "format": f"opset {job.version.opset}, IR {job.version.ir}, {path.stat().st_size / 1e3:.0f} kB",

@@ -1,4 +1,4 @@
-"""Models as ONNX graphs: from the finished inputs of jets, or from features in their units, to scores."""
+"""Models as ONNX graphs: from finished inputs, or from features in their units and counts of triggers, to scores."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import io
 import re
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from jetnae.errors import InputError, MissingExtraError
-from jetnae.features import FeatureSpec
+from jetnae.export.preparation import preparation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,16 +51,12 @@ class GraphVersion:
             )
 
 
-def graph_spec(spec: Spec) -> Spec:
-    """What makes the inputs of an exported file: features in their units, everything else as the model takes it."""
-    return replace(spec, center=(), scale=()) if isinstance(spec, FeatureSpec) else spec
-
-
 def to_onnx(checkpoint: Checkpoint, version: GraphVersion | None = None, *, physics_units: bool = False) -> bytes:
     """The model from inputs (n, *shape) to scores (n,) as an ONNX graph.
 
-    physics_units : the graph takes what `graph_spec` makes, and centers and scales features itself. Raises `InputError`
-    naming the layer that has no form in ONNX, and `MissingExtraError` where ONNX is not installed.
+    physics_units : the graph takes what `graph_spec` makes, and turns that into what the model takes: it centers and
+    scales features, and transforms counts. A student in fixed point computes in double precision, which is exact.
+    Raises `InputError` naming the layer that has no form in ONNX, and `MissingExtraError` where ONNX is not installed.
     """
     require_onnx()
     import onnx
@@ -89,21 +85,13 @@ def require_onnx() -> None:
 class _Score(nn.Module):
     """The score as the forward pass, which is what gets exported."""
 
-    center: Tensor
-    scale: Tensor
-
     def __init__(self, model: Any, spec: Spec | None) -> None:
         super().__init__()
         self.model = model
-        self.scaled = isinstance(spec, FeatureSpec) and bool(spec.center)
-        if isinstance(spec, FeatureSpec):
-            self.register_buffer("center", torch.tensor(spec.center))
-            self.register_buffer("scale", torch.tensor(spec.scale))
+        self.prepare = nn.Identity() if spec is None else preparation(spec)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if self.scaled:
-            inputs = (inputs - self.center) / self.scale
-        scores: Tensor = self.model.score(inputs)
+        scores: Tensor = self.model.score(self.prepare(inputs))
         return scores
 
 
@@ -145,8 +133,8 @@ def _refused(score: _Score, example: Tensor, opset: int, error: RuntimeError, na
     reason = f"the operator {operator[0]}" if operator else str(error).strip().split("\n")[0][:120]
     return (
         f"model '{name}': {_culprit(score, example, opset)} has no form in ONNX with opset {opset} ({reason}): choose "
-        f"a higher --opset (up to {OPSETS[1]}), train a network of dense layers, convolutions and ReLU, or score with "
-        "--engine torch"
+        f"a higher --opset (up to {OPSETS[1]}), train a network of dense layers, convolutions and ReLU, make a student "
+        "of this one with `jetnae distill`, or score with --engine torch"
     )
 
 

@@ -12,11 +12,12 @@ import torch
 
 from jetnae.engines import OnnxEngine, TorchEngine, threads
 from jetnae.errors import InputError, ParityError
-from jetnae.export.graph import graph_spec
+from jetnae.export.preparation import graph_spec
 from jetnae.features import available
 from jetnae.inputs import make_inputs, missing, sources
 from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import concatenate, select
+from jetnae.models import Student
 from jetnae.selection import Selection
 
 if TYPE_CHECKING:
@@ -46,16 +47,23 @@ N_ROUNDS = 3
 class Parity:
     """How far the scores of a graph are from those of torch on the same jets.
 
-    difference : the largest, by `CRITERION`; absolute : the largest |onnx - torch|. Rates in jets/s, of the model alone
-    on one thread.
+    difference : the largest, by `CRITERION`; tolerance : what it may be; absolute : the largest |onnx - torch|. Rates
+    in jets/s, of the model alone on one thread.
     """
 
     jets: str
     n_jets: int
     difference: float
+    tolerance: float
     absolute: float
     onnx_rate: float
     torch_rate: float
+
+
+def tolerance(checkpoint: Checkpoint) -> float:
+    """How far scores may be off by `CRITERION`: not at all for a student in fixed point, which computes exactly."""
+    model = checkpoint.model
+    return 0.0 if isinstance(model, Student) and model.config.bits is not None else TOLERANCE
 
 
 def read_some(path: Path, checkpoint: Checkpoint) -> Jets:
@@ -78,7 +86,7 @@ def read_some(path: Path, checkpoint: Checkpoint) -> Jets:
 def check_parity(graph: bytes, checkpoint: Checkpoint, jets: Jets, name: str) -> Parity:
     """Score jets with a graph and with torch.
 
-    Raises `ParityError` where the scores differ by more than 1e-5, and `InputError` where no jet can be scored.
+    Raises `ParityError` where the scores differ by more than `tolerance`, and `InputError` where no jet can be scored.
     """
     with threads(1):
         inputs, given = make_inputs(jets, checkpoint.spec), make_inputs(jets, graph_spec(checkpoint.spec))
@@ -89,13 +97,14 @@ def check_parity(graph: bytes, checkpoint: Checkpoint, jets: Jets, name: str) ->
         runs = ((OnnxEngine(graph), given), (TorchEngine(checkpoint, torch.device("cpu")), inputs))
         (found, onnx_rate), (expected, torch_rate) = _in_turns(runs)
     difference, absolute = differences(found, expected)
-    if not difference <= TOLERANCE:
+    allowed = tolerance(checkpoint)
+    if not difference <= allowed:
         raise ParityError(
             f"model '{checkpoint.header.name}': the exported scores differ from torch by {difference:.2g} on "
-            f"{len(inputs)} jets of {name}, more than {TOLERANCE:g} ({CRITERION}); nothing was written: use another "
+            f"{len(inputs)} jets of {name}, more than {allowed:g} ({CRITERION}); nothing was written: use another "
             "--opset, or score with --engine torch"
         )
-    return Parity(name, len(inputs), difference, absolute, onnx_rate, torch_rate)
+    return Parity(name, len(inputs), difference, allowed, absolute, onnx_rate, torch_rate)
 
 
 def differences(found: Floats, expected: Floats) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from typing import Any
 
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
@@ -48,5 +50,5 @@ MODELS: dict[str, tuple[type[Any], type[Any]]] = {
 }
 """What learns from background by itself."""
 
-SCORERS: dict[str, tuple[type[Any], type[Any]]] = {**MODELS, "student": (Student, StudentConfig)}
-"""What a checkpoint may hold: also what learns from one of the models."""
+SCORERS: Mapping[str, tuple[type[Any], type[Any]]] = ChainMap({"student": (Student, StudentConfig)}, MODELS)
+"""What a checkpoint may hold: also what learns from one of the models. What is added to these is in here, too."""
