@@ -75,6 +75,7 @@ def test_a_killed_worker_loses_nothing(files: list[Path], small_checkpoint: Path
     assert not children_of(os.getpid())
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_driver(files: list[Path], small_checkpoint: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "in", "--workers", "2", "--model", small_checkpoint, "--output", "out"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as driver:
@@ -183,7 +184,7 @@ def test_a_dask_worker_that_is_killed_loses_nothing(
     check_against(tmp_path / "whole", tmp_path / "out", two_hundred)
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers", "1")])
+@pytest.mark.parametrize("workers", [(), pytest.param(("--workers", "1"), marks=pytest.mark.slow)])
 def test_a_full_disk_ends_the_run_and_can_go_on(
     workers: tuple[str, ...], files: list[Path], small_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_search_writes_its_result_and_figures_and_says_what_it_found(bump: Pat
     assert read(tmp_path / "x.json").scan.toy_t.tolist() == found.scan.toy_t.tolist()
 
 
+@pytest.mark.slow
 def test_every_result_is_drawn_again_to_the_byte(bump: Path, tmp_path: Path) -> None:
     style = ("--style", "ATLAS", "--title", "Simulation", "--label", "Private work")
     few, signal = ("--experiments", 5), ("--mean", 250, "--width", 10)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_damaged_files_are_input_errors_and_nothing_worse(seed: int) -> None:
     """No hang, no crash, no wrong number of rows: see `tests.fuzz`, which also says what a failure was."""
     command = [sys.executable, "-m", "tests.fuzz", "--count", "400", "--seconds", "120", "--seed", str(seed)]

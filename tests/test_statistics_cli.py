@@ -92,6 +92,7 @@ def test_roc_writes_numbers_and_figures(scored: Path) -> None:
     assert "note: background efficiency 0.0001 is less than one of 2700" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_redrawn_figure_is_the_same_file(scored: Path) -> None:
     options = ("--title", "Simulation", "--style", "LHCb")
     for command, stem, kind in (
@@ -242,6 +243,7 @@ def test_a_decorrelation_on_what_a_file_lacks_is_one_line(small_checkpoint: Path
     assert "needs the column mjj" in fails(*score, "b.root", *decorrelated, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_pseudo_bump_is_found_where_a_cut_makes_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     mjj = 1000 * (1 - rng.random(N_EVENTS)) ** (-1 / 6.0)

@@ -75,6 +75,7 @@ def test_all_processes_end_with_the_same_weights_and_chains_of_their_own(folder:
     assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(folder: Path) -> None:
     """The energy of held-out jets after training lies within the spread of single processes with other seeds."""
     out = launch(folder, "-m", "jetnae", "train", "ae.toml", "-o", "two", "--device", "cpu")

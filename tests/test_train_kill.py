@@ -55,6 +55,7 @@ def kill_after(n_states: int, delay: float, folder: Path, *, resume: bool) -> bo
     return alive
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_where_an_undisturbed_training_does(folder: Path) -> None:
     assert jetnae("train", "run.toml", "-o", "whole", "--device", "cpu", cwd=folder).returncode == 0
     rng = np.random.default_rng(os.getpid())  # another moment every time: there must be no bad one
