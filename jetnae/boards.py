@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jetnae.jets import Jets
 
 BATCH_VALUES = 500_000
-"""Numbers in the inputs of one pass: bounds memory, does not change a score."""
+"""Numbers in the inputs that are made at once: bounds memory, does not change a score."""
 
 
 class ScoreBoard:

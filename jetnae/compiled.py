@@ -19,3 +19,9 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
         return result
 
     return decorate
+
+
+def use_threads(number: int) -> None:
+    """Let what is compiled and called from this thread compute in so many threads, at most as many as there are."""
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(number, most))

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from jetnae.jets import Jets
 
 DEFAULT_MODEL = "qcd_ak8_nae"
+THREADS_PER_MAKER = 4
+"""Threads that run the model for each one that makes its inputs, which takes a fraction of the time."""
 BATCHES_AHEAD = 4
 """Inputs that wait for the model at most, where they are prepared while it runs."""
 
@@ -248,6 +250,10 @@ def _results(
 
 def _batches(chunks: Iterator[Jets], job: ScoreJob) -> Iterator[Batch]:
     """Inputs to be scored with the boards and the fold they are on; after the last of a chunk what passes its cuts."""
+    if job.overlap:
+        from jetnae.compiled import use_threads
+
+        use_threads(max(torch.get_num_threads() // THREADS_PER_MAKER, 1))  # the others run the model
     for i, jets in enumerate(chunks):
         if i == 0:
             check_fits(job.checkpoint, jets, job.path)

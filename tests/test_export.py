@@ -25,7 +25,7 @@ from jetnae.checkpoint import (
     load_checkpoint,
     load_model,
 )
-from jetnae.engines import OnnxEngine
+from jetnae.engines import RUN_VALUES, OnnxEngine
 from jetnae.errors import InputError, ParityError
 from jetnae.export.graph import GraphVersion, to_onnx
 from jetnae.export.onnx import ExportJob, export_onnx
@@ -305,6 +305,6 @@ def test_runs_of_a_few_inputs_change_no_score(monkeypatch: pytest.MonkeyPatch) -
     images = make_inputs(jets_of(random_constituents([10, 20, 30, 5, 50, 1, 2])), checkpoint.spec)
     whole = engine.score(images)
     for n_images in (1, 3):
-        monkeypatch.setattr("jetnae.engines.RUN_VALUES", images[0].size * n_images)
+        monkeypatch.setitem(RUN_VALUES, "onnx", images[0].size * n_images)
         np.testing.assert_allclose(engine.score(images), whole, rtol=1e-5)
     assert engine.score(images[:0]).shape == (0,)
