@@ -13,6 +13,7 @@ from torch import Tensor
 
 from jetnae.distillation import DistillConfig, Lesson, compare, prepare, preset, recommend, view_of
 from jetnae.distillation.agreement import threshold
+from jetnae.distillation.broadening import grid_transplants, grid_turned
 from jetnae.distillation.learning import learn, learn_fixed
 from jetnae.distillation.lesson import Part, even_odds, tail_odds
 from jetnae.distillation.run import student_scores
@@ -149,12 +150,37 @@ def test_the_same_seed_gives_the_same_student_and_no_global_generator_is_used() 
     assert torch.equal(students[1].score(x), students[3].score(x))
 
 
+def as_they_may_be_turned(counts: torch.Tensor) -> set[tuple[float, ...]]:
+    """Each of (n, rows, columns) in the one of its turned and reflected forms that comes first."""
+    forms = [
+        side.roll(turn, dims=1).flatten(1).tolist()
+        for side in (counts, counts.flip(2))
+        for turn in range(counts.shape[1])
+    ]
+    return {min(map(tuple, each)) for each in zip(*forms, strict=True)}
+
+
 def test_no_held_out_input_is_learned_from() -> None:
     found = prepare(toy_regions(400), REGIONS, ToyTeacher(), QUICK, device())
-    learned = {tuple(each.flatten().tolist()) for each in found.background.raw}
-    held_out = {tuple(each.flatten().tolist()) for each in found.held_out.raw}
+    learned, held_out = (as_they_may_be_turned(part.raw) for part in (found.background, found.held_out))
+    assert len(found.background) == 2 * len(learned)
     assert len(learned) + len(held_out) == 400
     assert not learned & held_out
+
+
+def test_turned_crossings_are_the_same_crossings() -> None:
+    counts = toy_regions(300)
+    turned = grid_turned(counts, np.random.default_rng(2))
+    assert as_they_may_be_turned(torch.from_numpy(turned)) == as_they_may_be_turned(torch.from_numpy(counts))
+    assert (turned != counts).any(axis=(1, 2)).mean() > 0.9
+
+
+def test_transplants_only_add() -> None:
+    counts = toy_regions(300)
+    added = grid_transplants(counts, np.random.default_rng(2)) - counts
+    assert (added >= 0).all()
+    assert ((added > 0).sum(axis=(1, 2)) <= 4 * 25).all()
+    assert (added > 0).any(axis=(1, 2)).mean() > 0.9
 
 
 def test_the_scale_of_the_answer_is_about_the_width_of_the_background() -> None:

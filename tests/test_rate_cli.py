@@ -114,6 +114,7 @@ def test_rate_writes_thresholds_tables_and_figures(folder: Path) -> None:
     assert "--force" in fails(*RUN, cwd=folder)
 
 
+@pytest.mark.slow
 def test_every_convention_scales_the_rate_of_the_same_threshold(folder: Path) -> None:
     rates = {}
     for name, options in {

@@ -160,6 +160,7 @@ def test_weights_of_events_are_weights_of_their_jets(scored: Path) -> None:
     assert "effective 2700 and" in jetnae(*arguments, cwd=scored).stdout
 
 
+@pytest.mark.slow
 def test_several_models_are_curves_or_a_band(scored: Path) -> None:
     for noise in (1, 2, 3):
         write_scored(scored / f"qcd{noise}.scores.root", label=0, noise=noise)
