@@ -46,7 +46,7 @@ BUDGET = 10.0
 IN_QUESTION = (0.1, 0.9)
 """Efficiencies of the teacher between which a comparison can tell anything."""
 STUDENTS: dict[str, tuple[str, ...]] = {"student": (), "student, 8 bits": ("--bits", "8")}
-SIZES = ("--channels", "8", "--hidden", "64,16", "--steps", "8000")
+STEPS = ("--steps", "8000")
 N_REPLICAS, N_TAIL = 400, 20_000
 
 
@@ -60,7 +60,7 @@ def main(
     for name, options in STUDENTS.items():
         models[name] = runs / f"{name.replace(', ', '_').replace(' ', '_')}.safetensors"
         if not models[name].exists():
-            jetnae("distill", models["NAE"], data_path(TRAINING), "-o", models[name], *SIZES, *options)
+            jetnae("distill", models["NAE"], data_path(TRAINING), "-o", models[name], *STEPS, *options)
     zero_bias, signals = samples(runs, models)
     found = measure(zero_bias, make_conditions(), BUDGETS, signals=signals)
     provenance = {name: load_checkpoint(path).header.sha256 for name, path in models.items()}

@@ -25,7 +25,9 @@ def distill(
     bits: str = typer.Option("", help="Bits of a weight, as 8, for fixed point; with --scan several, as 8,6,4."),
     scan: bool = typer.Option(False, "--scan", help="Compare several widths, take one by a rule, write OUTPUT.json."),
     hidden: str = typer.Option("", help="Sizes of the dense layers, as 32,16; 'none' for a linear student."),
-    channels: int | None = typer.Option(None, help="Channels of a convolution over 2 x 2 values before them."),
+    channels: int | None = typer.Option(
+        None, help="Channels of a convolution over 2 x 2 values before them; by default 8 for regions, else 0."
+    ),
     n_jets: int | None = typer.Option(None, "--n-jets", help="Use at most so many background inputs."),
     steps: int | None = typer.Option(None, help="Steps in floating point; half as many follow in fixed point."),
     seed: int = typer.Option(1, min=0, help="Of weights, batches, split and broadened inputs."),

@@ -56,6 +56,8 @@ def export(
     if (onnx is None) == (hls is None):
         found = "nothing" if onnx is None else "two forms"
         raise InputError(f"{found} to write, expected one of --onnx model.onnx and --hls FOLDER")
+    if hls is not None and (opset, ir_version) != (17, 8):
+        raise InputError("--opset and --ir-version are of ONNX files: leave them out with --hls")
     if onnx is not None:
         export_hls.refuse_options(signal, budget, n_bunches, input_rate, reference)
         _export_onnx(model, onnx, jets, (opset, ir_version), force=force)

@@ -37,7 +37,8 @@ class DistillConfig:
     """How a student learns from a teacher.
 
     n_jets : at most so many background inputs are used. validation : share held out for the report.
-    hidden, channels : sizes, as in `StudentConfig`. bits : of a weight, None for floating point.
+    hidden, channels : sizes, as in `StudentConfig`; channels None: what suits the input. bits : of a weight, None for
+        floating point.
     n_steps, learning_rate : in floating point, falling to zero along half a cosine; quantized_* : after it, with the
     formats. batch_size : inputs in each step, `share_broadened` of them broadened.
     broadened : broadened inputs that are made for each of the background.
@@ -48,7 +49,7 @@ class DistillConfig:
     n_jets: int = 200_000
     validation: float = 0.3
     hidden: tuple[int, ...] = (64, 16)
-    channels: int = 0
+    channels: int | None = None
     bits: int | None = None
     n_steps: int = 10_000
     learning_rate: float = 1e-2

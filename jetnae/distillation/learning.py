@@ -62,7 +62,8 @@ def learn(lesson: Lesson, view: View, config: DistillConfig, device: torch.devic
     """A student in floating point."""
     with torch.random.fork_rng(devices=[]):  # layers initialize from the global generator: leave it as it was
         torch.manual_seed(config.seed)
-        settings = StudentConfig(config.hidden, config.channels, lesson.offset, lesson.slope)
+        channels = view.channels if config.channels is None else config.channels
+        settings = StudentConfig(config.hidden, channels, lesson.offset, lesson.slope)
         student = Student(view.spec.shape, None, settings).to(device)
     schedule = Schedule(config.n_steps, config.learning_rate)
     _train(student, lesson, view, (config, schedule), report)

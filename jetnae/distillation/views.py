@@ -39,6 +39,7 @@ class View:
     spec : of the student. ways : to broaden raw values, by name. tidy : makes raw values that a file could hold of
     any. dtype : that holds raw values without error. input_format : that holds all inputs of the student without error,
     None where there is none. turned : moves raw values as a symmetry of the detector allows, None without one.
+    channels : of the student's convolution where nothing is said.
     """
 
     spec: Spec
@@ -50,13 +51,14 @@ class View:
     dtype: npt.DTypeLike = np.float32
     input_format: FixedFormat | None = None
     turned: Broaden | None = None
+    channels: int = 0
 
 
 def view_of(spec: Spec) -> View:
     """The view for a teacher with these inputs: counts below both for crossings, otherwise the inputs themselves."""
     if isinstance(spec, RegionSpec):
         tidy: Callable[[Array], Array] = lambda counts: np.clip(np.rint(counts), 0, MAX_COUNT)  # noqa: E731
-        return replace(_of_counts(spec, REGIONS, REGION_FORMAT, GRID, tidy), turned=grid_turned)
+        return replace(_of_counts(spec, REGIONS, REGION_FORMAT, GRID, tidy), turned=grid_turned, channels=8)
     if isinstance(spec, ObjectSpec):
         return _of_counts(spec, OBJECTS, OBJECT_FORMAT, OBJECT_WAYS, np.rint)
     if isinstance(spec, FeatureSpec):
