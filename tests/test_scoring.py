@@ -9,6 +9,7 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import uproot
 
 import jetnae
@@ -52,6 +53,23 @@ def test_event_scores_are_the_two_largest(events_root: Path, small_checkpoint: P
         best = [*sorted((score for score in jets if np.isfinite(score)), reverse=True), np.nan, np.nan]
         np.testing.assert_equal(tree["jetnae_max_score"][row], np.float32(best[0]))
         np.testing.assert_equal(tree["jetnae_second_score"][row], np.float32(best[1]))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_the_number_of_threads_does_not_change_a_score(
+    n_threads: int, small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = write_events(tmp_path / "events.root", [[10, 20], [5], [40, 3, 2]] * 30)
+    alone = friend(scored(events, tmp_path / "alone.root", small_checkpoint))["jetnae_score"]
+    monkeypatch.setattr("jetnae.boards.BATCH_VALUES", 256 * 7)  # many parts, so that they could be mixed up
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        found = friend(scored(events, tmp_path / "out.root", small_checkpoint))["jetnae_score"]
+        assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(ak.flatten(found), ak.flatten(alone), rtol=1e-5)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 100])

@@ -31,7 +31,7 @@ from tests.conftest import write_events
 from tests.test_batch import make_job
 
 MODEL = "qcd_ak8_nae"
-N_EVENTS, N_FILES, N_ROUNDS = 10_000, 8, 3
+N_EVENTS, N_FILES, N_ROUNDS = 30_000, 4, 3
 
 
 @pytest.fixture(scope="module")
