@@ -53,6 +53,7 @@ def files(tmp_path: Path) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(files: list[Path], small_checkpoint: Path, tmp_path: Path) -> None:
     """A worker is killed at two moments: while files are planned, and while they are scored."""
     run(files, tmp_path / "whole", small_checkpoint)

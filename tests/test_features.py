@@ -54,6 +54,7 @@ def test_shapes_follow_their_definitions() -> None:
             np.testing.assert_allclose(found[name][i], value, rtol=1e-4, atol=1e-7, err_msg=name)
 
 
+@pytest.mark.slow
 def test_energy_flow_polynomials_are_the_sums_over_their_graphs() -> None:
     found = jet_features(simulated(), tuple(GRAPHS))
     for i, constituents in enumerate(simulated().constituents):
