@@ -7,7 +7,8 @@ Needs the crossings of `data_recipes/zero_bias.py` and `data_recipes/trigger_sig
 distills students in floating and in fixed point, scores everything, and writes `results/trigger.json` (rates, and
 efficiencies at rate budgets, of all of them beside total transverse energy and the leading jet's pT) and
 `results/trigger_students.json` (what the students keep of the teacher). Every step that is done is kept in the folder
-of runs and not done again. No signal enters before the evaluation.
+of runs and not done again. No signal enters a training, but the settings of teacher and students were compared with
+these signals in view: they are not blind.
 """
 
 import json

@@ -38,8 +38,6 @@ because single precision leaves torch itself no better there."""
 LOUD = 0.9
 """Share of jets that are quieter."""
 MOST_JETS = 5000
-BATCH_VALUES = 200_000
-"""Numbers in the inputs of one call, which bounds the memory."""
 N_ROUNDS = 3
 
 
@@ -120,17 +118,12 @@ def differences(found: Floats, expected: Floats) -> tuple[float, float]:
 
 def _in_turns(runs: tuple[tuple[Engine, Floats], ...]) -> list[tuple[Floats, float]]:
     """Scores and rates; turn by turn, so that a busy machine slows all alike."""
-    scores = [_scores(engine, inputs) for engine, inputs in runs]
+    scores = [engine.score(inputs) for engine, inputs in runs]
     seconds: list[list[float]] = [[] for _ in runs]
     for _ in range(N_ROUNDS):
         for taken, (engine, inputs) in zip(seconds, runs, strict=True):
             started = time.perf_counter()
-            _scores(engine, inputs)
+            engine.score(inputs)
             taken.append(time.perf_counter() - started)
     rates = [len(inputs) / float(np.median(taken)) for taken, (_, inputs) in zip(seconds, runs, strict=True)]
     return list(zip(scores, rates, strict=True))
-
-
-def _scores(engine: Engine, inputs: Floats) -> Floats:
-    step = max(BATCH_VALUES // inputs[0].size, 1)
-    return np.concatenate([engine.score(inputs[start : start + step]) for start in range(0, len(inputs), step)])
