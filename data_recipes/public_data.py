@@ -6,12 +6,13 @@
 
 top-tagging: top quark tagging reference set, doi:10.5281/zenodo.2603256, arXiv:1902.09914, CC BY 4.0. Anti-kT R = 0.8
 jets of 550 to 650 GeV with |eta| < 2, QCD (label 0) and tops (1): about 1.2 million in train.h5 (1.04 GB), 400,000 in
-each of val.h5 and test.h5 (0.35 GB). Sizes and MD5 sums below.
+each of val.h5 and test.h5 (0.35 GB). Sizes and MD5 sums below, as public code quotes them from the record.
 
 lhc-olympics: R&D set of the LHC Olympics 2020, doi:10.5281/zenodo.6466204, arXiv:2101.08320, CC BY 4.0.
-events_anomalydetection_v2.h5 (2.9 GB): 1,000,000 QCD events (label 0) and 100,000 with W' → XY → 4 quarks (1), each
-with up to 700 particles, clustered here with anti-kT R = 1.0 above 100 GeV, which takes about ten minutes. All jets of
-an event have its label.
+events_anomalydetection_v2.h5 (2.9 GB): 1,000,000 QCD events (label 0) and 100,000 with a resonance W' → XY (1), each
+with up to 700 particles, clustered here with anti-kT R = 1.0 above 100 GeV, which takes five to ten minutes. All jets
+of an event have its label. One public package quotes its SHA-256 sum, which we have not checked:
+5da8fda2ca78edf8fa5acc0af92fcb6a2d464ba7bf0fd75e3944a169b88cecc6.
 
 aachen: QCD and semivisible jets of arXiv:2312.03067, doi:10.5281/zenodo.12801842. Read as the code of that paper does:
 one row per jet, constituents E_0, PX_0, PY_0, PZ_0, ..., label is_signal_new (0 QCD, 1 dark). The names of the files,

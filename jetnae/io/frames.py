@@ -31,7 +31,7 @@ def column_names(path: Path, key: str = "table") -> list[Block]:
             table = file[key]["table"]
             blocks = [name for name in table.dtype.names if name.startswith("values_block_")]
             return [_names(table.dtype[name], table.attrs[f"{name}_kind"]) for name in blocks]
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: expected a table of pandas with the key '{key}' that names its columns") from error
 
 
