@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from jetnae.errors import InputError
-from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig
+from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, FrozenAutoencoder
 from jetnae.models.chains import Chains
-from jetnae.models.model import Logs
+from jetnae.models.latent_density import LatentDensity, LatentDensityConfig
+from jetnae.models.model import Logs, squared_error
 from jetnae.models.negatives import FeatureSampler, ImageSampler, Sampler, Sampling
-from jetnae.models.networks import NetworkConfig
-from jetnae.sampling import Bounds, replay_starts, replay_store
+from jetnae.models.networks import NetworkConfig, frozen
+from jetnae.models.published import Apply
+from jetnae.sampling import Bounds, replay_starts, replay_store, sphere_points
 
 TEMPERATURE_RATE = 10.0
 """How much faster than a weight the logarithm of the temperature learns."""
@@ -29,11 +31,13 @@ class NaeConfig(Sampling, AutoencoderConfig):
     """Network, chains and objective of a normalized autoencoder.
 
     regularization : weight of the squared energy of the negative samples, in units of the energy scale; by default 0.1
-        for images, 0 for features, whose exact chains need none.
+        for images, 0 for features, whose exact chains need none, and where a latent density keeps the energy bounded.
+    latent_density : adds a density of the latent vectors to the energy, at the temperature of the latent chain.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     regularization: float | None = None
+    latent_density: LatentDensityConfig | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,12 +47,34 @@ class NaeConfig(Sampling, AutoencoderConfig):
             raise InputError(f"model: regularization = {self.regularization}, expected none or at least 0")
 
 
+@dataclass(frozen=True)
+class FrozenNormalized(FrozenAutoencoder):
+    """The parts of a normalized autoencoder with fixed weights, for chains.
+
+    density : energy of latent vectors in units of `unit`, which is that of the reconstruction error.
+    """
+
+    density: Apply
+    unit: float
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Reconstruction error per value of inputs (n, *shape), plus the energy of their latent vectors, (n,)."""
+        z = self.encoder(x)
+        return squared_error(x, self.decoder(z)) + self.unit * self.density(z)
+
+
 class NormalizedAutoencoder(Autoencoder):
     """Normalized autoencoder, p(x) = exp(-E(x)/T) / Omega (arXiv:2105.05735, for jets arXiv:2206.14225).
 
     Its loss gradient is that of the negative log-likelihood, E over data minus E over samples of the model, divided by
     T. By default the samples come from on-manifold initialization: latent vectors, the decoder, a chain in the space of
     the inputs.
+
+    The published energy is the reconstruction error alone, which can give the right weight to the regions of the latent
+    space only by reconstructing some of them badly. With a latent density U, E(x) = |x - f_d(f_e(x))|^2 / D +
+    T U(f_e(x)): the mixture says where the data are, the reconstruction error how far an input is from all of that, and
+    on the manifold p is close to exp(-U), whose norm and samples are exact. U is fitted where normalization begins, and
+    goes on learning with everything else.
     """
 
     config: NaeConfig
@@ -58,6 +84,8 @@ class NormalizedAutoencoder(Autoencoder):
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: NaeConfig) -> None:
         super().__init__(shape, pixel_sum, config)
         self.register_buffer("energy_scale", torch.ones(()))
+        density = config.latent_density
+        self.latent_density = None if density is None else LatentDensity(config.network.latent_dim, density)
         if self.of_features:
             self.register_buffer("bounds", torch.zeros(2))
             if config.features.temperature is None:
@@ -70,15 +98,29 @@ class NormalizedAutoencoder(Autoencoder):
         """Whether the inputs are feature vectors, not images."""
         return len(self.shape) == 1
 
+    def energy(self, x: Tensor) -> Tensor:
+        """Reconstruction error per value (n,) of inputs (n, *shape), plus T times that of their latent vectors."""
+        z: Tensor = self.encoder(x)
+        error = squared_error(x, self.decoder(z))
+        return error if self.latent_density is None else error + self._unit * self.latent_density(z)
+
+    def pretrain_loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
+        """The reconstruction error alone."""
+        del generator  # nothing random here
+        error = squared_error(x, self.reconstruct(x)).mean()
+        return error, {"energy_data": float(error.detach())}
+
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
-        """Fix the energy scale to the mean energy of the inputs (n, *shape), and all that follows from it.
+        """Fix the energy scale to the mean reconstruction error of inputs (n, *shape), and all that follows from it.
 
         Feature vectors: their bounds, and where the temperature is learned, its first value T = 2 E / (D - d) by
         equipartition over the D - d directions across a manifold of d dimensions. Others: the replay buffer.
         """
-        energies = torch.cat([self.energy(batch) for batch in torch.split(x, 1024)])
-        self.energy_scale.fill_(energies.mean().clamp_min(1e-12))
+        errors = torch.cat([squared_error(batch, self.reconstruct(batch)) for batch in torch.split(x, 1024)])
+        self.energy_scale.fill_(errors.mean().clamp_min(1e-12))
+        if self.latent_density is not None:
+            self.latent_density.fit(torch.cat([self.encoder(batch) for batch in torch.split(x, 1024)]), generator)
         if self.of_features:
             low, high = self.config.features.bounds or (-MARGIN * float(x.abs().max()), MARGIN * float(x.abs().max()))
             self.bounds.copy_(torch.tensor([low, high]))
@@ -107,13 +149,34 @@ class NormalizedAutoencoder(Autoencoder):
             return self.energy_scale * stated
         return self.energy_scale * (TEMPERATURE_RATE * self.log_temperature).exp()
 
+    @property
+    def _unit(self) -> Tensor:
+        """What an energy of 1 of the latent density is worth: the temperature of the latent chain."""
+        if self.of_features:
+            return self.temperature()
+        return self.energy_scale * (self.config.walk or self.config.latent).temperature
+
+    def frozen(self) -> FrozenAutoencoder:
+        """This model with its weights as they are now; anew after every update."""
+        plain = super().frozen()
+        if self.latent_density is None:
+            return plain
+        density = frozen(self.latent_density)
+        return FrozenNormalized(plain.encoder, plain.decoder, density, float(self._unit.detach()))
+
     def sampler(self) -> Sampler:
         """What draws negative samples from the present weights."""
         config, scale, fixed = self.config, float(self.energy_scale), self.frozen()
         latent_dim = config.network.latent_dim
         if not self.of_features:
             return ImageSampler(
-                fixed.energy, fixed.decoder, scale, self.shape, self.pixel_sum, latent_dim, settings=config
+                fixed.energy,
+                fixed.decoder,
+                scale,
+                self.shape,
+                self.pixel_sum,
+                self._fresh,
+                settings=config,
             )
         if not bool(self.bounds[0] < self.bounds[1]):
             raise InputError("the bounds of the features are not set: call begin after pretraining")
@@ -122,6 +185,12 @@ class NormalizedAutoencoder(Autoencoder):
         return FeatureSampler(
             fixed.energy, fixed.decoder, temperature, self.n_values, latent_dim, bounds, settings=config.features
         )
+
+    def _fresh(self, n: int, generator: torch.Generator) -> Tensor:
+        """Latent vectors to start from: those of the latent density, else spread evenly."""
+        if self.latent_density is not None:
+            return self.latent_density.sample(n, generator)
+        return sphere_points(n, self.config.network.latent_dim, generator)
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
         """Energy of data minus energy of negative samples drawn for them, regularized."""
@@ -138,7 +207,7 @@ class NormalizedAutoencoder(Autoencoder):
         data, negative = energies[: len(x)], energies[len(x) :]
         weight = self.config.regularization
         if weight is None:
-            weight = 0.0 if self.of_features else 0.1
+            weight = 0.0 if self.of_features or self.latent_density is not None else 0.1
         unit = self.temperature() if self.of_features else scale
         loss = (data.mean() - negative.mean()) / unit + weight * (negative / scale).square().mean()
         logs = {"energy_data": float(data.detach().mean()), "energy_negative": float(negative.detach().mean())}

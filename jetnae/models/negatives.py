@@ -125,6 +125,7 @@ class ImageSampler:
     """Images: a warm chain on the latent sphere, the decoder, a cold chain in the space of images.
 
     energy : of images. scale : its unit. decode : latent vectors to images. pixel_sum : none for images in [0, 1].
+    starts : draws latent vectors to start from.
     """
 
     energy: Energy
@@ -132,7 +133,7 @@ class ImageSampler:
     scale: float
     shape: tuple[int, ...]
     pixel_sum: float | None
-    latent_dim: int
+    starts: Callable[[int, torch.Generator], Tensor]
     settings: Sampling
 
     @property
@@ -144,8 +145,8 @@ class ImageSampler:
         return {name: rule.temperature * self.scale for name, rule in rules.items()}
 
     def fresh(self, n: int, generator: torch.Generator) -> Tensor:
-        """Latent vectors spread evenly."""
-        return sphere_points(n, self.latent_dim, generator)
+        """Latent vectors to start from, spread evenly or drawn from what is known of their density."""
+        return self.starts(n, generator)
 
     def anywhere(self, n: int, generator: torch.Generator) -> Tensor:
         """White noise in the space of images."""

@@ -30,6 +30,7 @@ class NetworkConfig:
     channels : of the three convolution layers; the second and third halve the image, odd sides rounded up. Not used for
         features.
     hidden : width of the dense layer between the convolutions and the latent space, of two such layers for features.
+    second : width of the second of these two, the one next to the latent space; by default as wide as the first.
     depth : residual blocks between layers of features, in place of the second one; densities need about 2.
     latent_dim : dimension of the latent space, on the sphere at least 2.
     output : softmax gives images that are non-negative and sum to the pixel sum of the data by construction;
@@ -49,9 +50,12 @@ class NetworkConfig:
     latent: Latent = "sphere"
     architecture: Architecture = "mirrored"
     spectral_norm: bool = False
+    second: int | None = None
 
     def __post_init__(self) -> None:
         sizes = {"channels": (*self.channels,), "hidden": (self.hidden,), "latent_dim": (self.latent_dim,)}
+        if self.second is not None:
+            sizes["second"] = (self.second,)
         for name, values in sizes.items():
             low = 2 if name == "latent_dim" and self.latent == "sphere" else 1
             if not all(low <= value <= 4096 for value in values):
@@ -61,6 +65,8 @@ class NetworkConfig:
         for name, known in {"output": get_args(Output), "architecture": get_args(Architecture)}.items():
             if getattr(self, name) not in known:
                 raise InputError(f"model: {name} = {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        if self.second is not None and self.depth:
+            raise InputError("model: both second and depth, expected one of them")
         if self.spectral_norm and self.architecture != "published":
             raise InputError("model: spectral_norm needs architecture = 'published'")
         if self.latent == "flat" and self.architecture == "published":
@@ -130,7 +136,7 @@ class DenseEncoder(nn.Module):
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
         self.flat = config.latent == "flat"
-        self.dense = _dense(n_features, config.latent_dim, config)
+        self.dense = _dense((n_features, *_widths(config), config.latent_dim), config.depth)
 
     def forward(self, x: Tensor) -> Tensor:
         z: Tensor = self.dense(x)
@@ -142,7 +148,7 @@ class DenseDecoder(nn.Module):
 
     def __init__(self, n_features: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.dense = _dense(config.latent_dim, n_features, config)
+        self.dense = _dense((config.latent_dim, *_widths(config)[::-1], n_features), config.depth)
 
     def forward(self, z: Tensor) -> Tensor:
         features: Tensor = self.dense(z)
@@ -180,17 +186,22 @@ class Residual(nn.Module):
         return x + change
 
 
-def _dense(n_in: int, n_out: int, config: NetworkConfig) -> nn.Sequential:
-    hidden = config.hidden
-    if config.depth:
-        blocks = [Residual(hidden) for _ in range(config.depth)]
-        return nn.Sequential(nn.Linear(n_in, hidden), *blocks, nn.ReLU(), nn.Linear(hidden, n_out))
+def _widths(config: NetworkConfig) -> tuple[int, int]:
+    """Of the two dense layers, from the outside to the latent space."""
+    return config.hidden, config.hidden if config.second is None else config.second
+
+
+def _dense(widths: tuple[int, int, int, int], depth: int) -> nn.Sequential:
+    n_in, first, second, n_out = widths
+    if depth:
+        blocks = [Residual(first) for _ in range(depth)]
+        return nn.Sequential(nn.Linear(n_in, first), *blocks, nn.ReLU(), nn.Linear(first, n_out))
     return nn.Sequential(
-        nn.Linear(n_in, hidden),
+        nn.Linear(n_in, first),
         nn.LeakyReLU(LEAK),
-        nn.Linear(hidden, hidden),
+        nn.Linear(first, second),
         nn.LeakyReLU(LEAK),
-        nn.Linear(hidden, n_out),
+        nn.Linear(second, n_out),
     )
 
 

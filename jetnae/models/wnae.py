@@ -16,7 +16,7 @@ from jetnae.models.chains import Chains
 from jetnae.models.model import Logs
 from jetnae.models.negatives import ImageSampler, Sampling, check_replay, longer
 from jetnae.models.networks import NetworkConfig
-from jetnae.sampling import Bounds, Langevin, replay_starts, replay_store, run_chain
+from jetnae.sampling import Bounds, Langevin, replay_starts, replay_store, run_chain, sphere_points
 from jetnae.sampling.bounds import Walls, share_at
 
 Transport = Literal["exact", "sinkhorn", "sliced"]
@@ -166,6 +166,6 @@ class WassersteinNormalizedAutoencoder(Autoencoder):
             float(self.energy_scale),
             self.shape,
             self.pixel_sum,
-            self.config.network.latent_dim,
+            lambda n, generator: sphere_points(n, self.config.network.latent_dim, generator),
             settings=Sampling(visible=self.rule),
         )

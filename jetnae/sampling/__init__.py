@@ -8,6 +8,7 @@ from jetnae.sampling.replay import replay_starts, replay_store
 from jetnae.sampling.sphere import (
     Resampled,
     SphereWalk,
+    kernel_points,
     metropolis_sphere_chain,
     resample,
     run_sphere_chain,
@@ -21,6 +22,7 @@ __all__ = [
     "Resampled",
     "SphereWalk",
     "at_temperature",
+    "kernel_points",
     "metropolis_chain",
     "metropolis_sphere_chain",
     "replay_starts",

@@ -25,6 +25,33 @@ def sphere_points(n: int, dim: int, generator: torch.Generator) -> Tensor:
     return normalize(torch.randn(n, dim, generator=generator, device=generator.device), dim=1)
 
 
+def kernel_points(centers: Tensor, concentration: float, generator: torch.Generator) -> Tensor:
+    """One point (n, d) of each von Mises-Fisher kernel, p(z) ~ exp(kappa c z), around `centers` (n, d) on the sphere.
+
+    The part along the center by rejection (Wood, Commun. Stat. Simul. 23 (1994) 157), the rest evenly around it.
+    """
+    (n, dim), device = centers.shape, centers.device
+    side = dim - 1
+    slant = side / (math.sqrt(4 * concentration**2 + side**2) + 2 * concentration)
+    mode = (1 - slant) / (1 + slant)
+    offset = concentration * mode + side * math.log1p(-(mode**2))
+    along = torch.full((n,), mode, dtype=torch.float64, device=device)
+    left = torch.arange(n, device=device)
+    while len(left):
+        sizes = torch.randn(2, len(left), side, generator=generator, device=device, dtype=torch.float64)
+        first, second = sizes.square().sum(dim=2)
+        beta = first / (first + second)
+        tried = (1 - (1 + slant) * beta) / (1 - (1 - slant) * beta)
+        uniform = torch.rand(len(left), generator=generator, device=device, dtype=torch.float64)
+        accept = concentration * tried + side * torch.log1p(-mode * tried) - offset >= uniform.log()
+        along[left[accept]] = tried[accept]
+        left = left[~accept]
+    around = tangent(torch.randn(n, dim, generator=generator, device=device, dtype=centers.dtype), centers)
+    across = (1 - along.square()).clamp_min(0).sqrt()
+    point = along[:, None] * centers + across[:, None] * normalize(around, dim=1)
+    return normalize(point.to(centers.dtype), dim=1)
+
+
 def run_sphere_chain(energy: Energy, start: Tensor, rule: Langevin, generator: torch.Generator) -> Tensor:
     """Run a Langevin chain on the unit sphere (n, d): drift and noise in the tangent plane, then back onto it."""
     if rule.metropolis is not None:
