@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+# The threads of parallel passes are shared with torch, which goes on with as many as numba launched: without this, two
+# processes with OMP_NUM_THREADS=1 would each take all cores and wait for one another.
+if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+    os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numba
 

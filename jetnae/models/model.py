@@ -61,7 +61,7 @@ class Model(Scorer):
         return energy, {"energy_data": float(energy.detach())}
 
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
-        """Called once after pretraining, with up to 10,000 training inputs (n, *shape); nothing to prepare here."""
+        """Called once after pretraining, with up to 50,000 training inputs (n, *shape); nothing to prepare here."""
 
     def finish(self, x: Tensor) -> None:
         """Called once after the last step, with up to 50,000 training inputs (n, *shape); nothing to fit here."""

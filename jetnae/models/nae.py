@@ -22,6 +22,8 @@ from jetnae.sampling import Bounds, replay_starts, replay_store, sphere_points
 TEMPERATURE_RATE = 10.0
 """How much faster than a weight the logarithm of the temperature learns."""
 MARGIN = 1.1
+MULTIPLIER_RATE, MULTIPLIERS = 0.02, (0.05, 100.0)
+"""Step of the logarithm of the multiplier that holds a reconstruction error, and its range."""
 ROUNDS = 10
 """Latent steps of a fresh chain, in those of one step of training."""
 
@@ -33,11 +35,14 @@ class NaeConfig(Sampling, AutoencoderConfig):
     regularization : weight of the squared energy of the negative samples, in units of the energy scale; by default 0.1
         for images, 0 for features, whose exact chains need none, and where a latent density keeps the energy bounded.
     latent_density : adds a density of the latent vectors to the energy, at the temperature of the latent chain.
+    error_limit : how much the reconstruction error of the data may grow while the density is learned, as a multiple of
+        the energy scale; held by a multiplier. None: as much as it will.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     regularization: float | None = None
     latent_density: LatentDensityConfig | None = None
+    error_limit: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,6 +50,8 @@ class NaeConfig(Sampling, AutoencoderConfig):
             raise InputError("model: a normalized autoencoder with latent = 'flat', expected 'sphere'")
         if self.regularization is not None and self.regularization < 0:
             raise InputError(f"model: regularization = {self.regularization}, expected none or at least 0")
+        if self.error_limit is not None and self.error_limit < 1:
+            raise InputError(f"model: error_limit = {self.error_limit}, expected none or at least 1")
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class NormalizedAutoencoder(Autoencoder):
                 self.log_temperature = nn.Parameter(torch.zeros(()))
         # part of the training state, not of the weights: nothing that is shipped needs it
         self.replay: Tensor | None = None
+        self.multiplier = torch.ones(())
 
     @property
     def of_features(self) -> bool:
@@ -100,9 +108,14 @@ class NormalizedAutoencoder(Autoencoder):
 
     def energy(self, x: Tensor) -> Tensor:
         """Reconstruction error per value (n,) of inputs (n, *shape), plus T times that of their latent vectors."""
+        error, latent = self._terms(x)
+        return error + latent
+
+    def _terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both terms (n,) of the energy of inputs (n, *shape)."""
         z: Tensor = self.encoder(x)
         error = squared_error(x, self.decoder(z))
-        return error if self.latent_density is None else error + self._unit * self.latent_density(z)
+        return error, torch.zeros_like(error) if self.latent_density is None else self._unit * self.latent_density(z)
 
     def pretrain_loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
         """The reconstruction error alone."""
@@ -133,12 +146,14 @@ class NormalizedAutoencoder(Autoencoder):
             self.replay = self.sampler().fresh(self.config.replay_size, generator)
 
     def training_state(self) -> dict[str, Tensor]:
-        """The replay buffer, once there is one."""
-        return {} if self.replay is None else {"replay": self.replay}
+        """The replay buffer, once there is one, and the multiplier where there is a limit."""
+        held = {} if self.config.error_limit is None else {"multiplier": self.multiplier}
+        return held if self.replay is None else {"replay": self.replay, **held}
 
     def load_training_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back the replay buffer."""
+        """Take back the replay buffer and the multiplier."""
         self.replay = tensors.get("replay")
+        self.multiplier = tensors.get("multiplier", self.multiplier)
 
     def temperature(self) -> Tensor:
         """Temperature of the model's density, in the unit of the energy; of images that of their visible chain."""
@@ -203,7 +218,8 @@ class NormalizedAutoencoder(Autoencoder):
         weights and in the temperature; for images in units of the energy scale.
         """
         # in one pass: a spectral norm follows its weights once per update
-        energies, scale = self.energy(torch.cat([x, negatives])), self.energy_scale
+        errors, latent = self._terms(torch.cat([x, negatives]))
+        energies, scale = errors + latent, self.energy_scale
         data, negative = energies[: len(x)], energies[len(x) :]
         weight = self.config.regularization
         if weight is None:
@@ -211,7 +227,17 @@ class NormalizedAutoencoder(Autoencoder):
         unit = self.temperature() if self.of_features else scale
         loss = (data.mean() - negative.mean()) / unit + weight * (negative / scale).square().mean()
         logs = {"energy_data": float(data.detach().mean()), "energy_negative": float(negative.detach().mean())}
+        if self.config.error_limit is not None:
+            loss = loss + self._held(errors[: len(x)].mean() / scale, self.config.error_limit)
+            logs["multiplier"] = float(self.multiplier)
         return loss, logs | ({"temperature": float(unit.detach())} if self.of_features else {})
+
+    def _held(self, error: Tensor, limit: float) -> Tensor:
+        """What a reconstruction error in units of the energy scale costs; the price follows how far it is off."""
+        cost = self.multiplier.to(error.device) * error
+        change = MULTIPLIER_RATE * (error.detach() - limit).clamp(-1, 1)
+        self.multiplier = (self.multiplier.to(error.device) * change.exp()).clamp(*MULTIPLIERS)
+        return cost
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Negative samples (n, *shape), as many as there are data `x`; their chains go on from the replay buffer."""

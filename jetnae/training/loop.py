@@ -28,7 +28,7 @@ from jetnae.training_data import TrainingData, load_training_data
 
 Report = Callable[[int, int, Logs], None]
 """Called after every step with the step, the number of steps and what was logged."""
-N_BEGIN = 10_000
+N_BEGIN = 50_000
 """Training inputs that a model sees where normalization begins."""
 
 
