@@ -2,7 +2,7 @@
 
     python analyses/both_directions.py --workers 2
 
-Needs `qcd.root` and `top.root` to train on, `qcd_small.root` and `top_small.root` to measure with, from the data recipes
+Needs `qcd.root` and `top.root` to train on, `qcd_small.root` and `top_small.root` to measure with, from the recipes
 (seeds 1, 21, 11, 12), in the folder JETNAE_DATA. The set-up is that of qcd_ak8_nae.toml for both; only the files, the
 label and the seed differ. Measures on jets that entered no training: AUC for the other kind with its error, beside
 that of the distance to the mean image and of the plain reconstruction error; the verdict of `jetnae diagnose` on fresh

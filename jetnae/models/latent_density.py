@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize
 
 from jetnae.errors import InputError
+from jetnae.models.settings import check_settings
 from jetnae.sampling import kernel_points, sphere_points
 
 RATE = 10.0
@@ -25,12 +26,16 @@ class LatentDensityConfig:
     """Size of a mixture, and the steps of its first fit.
 
     n_kernels : more resolve more, and need more data. n_steps : of expectation and maximization.
+    consistency : weight of |f_e(f_d(z)) - z|^2, in units of the variance of a value, for latent vectors z everywhere:
+        else the decoder folds, several latent vectors stand for one input, and chains find it too often.
     """
 
     n_kernels: int = 64
     n_steps: int = 50
+    consistency: float = 0.3
 
     def __post_init__(self) -> None:
+        check_settings(consistency=(self.consistency, 0, 1e6))
         if not 1 <= self.n_kernels <= 10_000 or not 1 <= self.n_steps <= 10_000:
             raise InputError(f"latent_density: expected n_kernels and n_steps from 1 to 10000, found {self}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from jetnae.errors import InputError
 from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, FrozenAutoencoder
@@ -22,8 +23,10 @@ from jetnae.sampling import Bounds, replay_starts, replay_store, sphere_points
 TEMPERATURE_RATE = 10.0
 """How much faster than a weight the logarithm of the temperature learns."""
 MARGIN = 1.1
-MULTIPLIER_RATE, MULTIPLIERS = 0.02, (0.05, 100.0)
-"""Step of the logarithm of the multiplier that holds a reconstruction error, and its range."""
+MULTIPLIER_RATE, FIRST_MULTIPLIER, MULTIPLIERS = 0.02, 0.1, (0.05, 100.0)
+"""Step of the logarithm of the multiplier that holds a reconstruction error; where it begins: not felt; its range."""
+NEAR = 0.3
+"""Noise per component on the latent vectors of data, where they are to come back."""
 ROUNDS = 10
 """Latent steps of a fresh chain, in those of one step of training."""
 
@@ -99,7 +102,7 @@ class NormalizedAutoencoder(Autoencoder):
                 self.log_temperature = nn.Parameter(torch.zeros(()))
         # part of the training state, not of the weights: nothing that is shipped needs it
         self.replay: Tensor | None = None
-        self.multiplier = torch.ones(())
+        self.multiplier = torch.tensor(FIRST_MULTIPLIER)
 
     @property
     def of_features(self) -> bool:
@@ -118,10 +121,25 @@ class NormalizedAutoencoder(Autoencoder):
         return error, torch.zeros_like(error) if self.latent_density is None else self._unit * self.latent_density(z)
 
     def pretrain_loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
-        """The reconstruction error alone."""
-        del generator  # nothing random here
-        error = squared_error(x, self.reconstruct(x)).mean()
-        return error, {"energy_data": float(error.detach())}
+        """The reconstruction error, and how far latent vectors are from where they come back to."""
+        z: Tensor = self.encoder(x)
+        error = squared_error(x, self.decoder(z)).mean()
+        logs = {"energy_data": float(error.detach())}
+        if self.latent_density is None:
+            return error, logs
+        return error + self._inconsistency(x, z, generator), logs
+
+    def _inconsistency(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean |f_e(f_d(z)) - z|^2 per latent value, in the unit of the energy; z is near the data and everywhere."""
+        weight = self.config.latent_density.consistency if self.config.latent_density else 0.0
+        if not weight:
+            return x.new_zeros(())
+        near, even = z.detach()[: len(z) // 2], sphere_points(len(z) - len(z) // 2, z.shape[1], generator)
+        noise = torch.randn(near.shape, generator=generator, device=z.device)
+        start = torch.cat([normalize(near + NEAR * noise, dim=1), even])
+        variance = (x - x.mean(dim=0)).square().mean()
+        back: Tensor = self.encoder(self.decoder(start))
+        return weight * variance * (back - start).square().mean()
 
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
@@ -209,7 +227,12 @@ class NormalizedAutoencoder(Autoencoder):
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
         """Energy of data minus energy of negative samples drawn for them, regularized."""
-        return self.objective(x, self.draw(x, generator))
+        loss, logs = self.objective(x, self.draw(x, generator))
+        if self.latent_density is not None:
+            with torch.no_grad():
+                z = self.encoder(x)
+            loss = loss + self._inconsistency(x, z, generator) / self.energy_scale
+        return loss, logs
 
     def objective(self, x: Tensor, negatives: Tensor) -> tuple[Tensor, Logs]:
         """Energy of data minus energy of negative samples, regularized.
