@@ -3,7 +3,7 @@
     python analyses/both_directions.py --workers 2
 
 Needs `qcd.root` and `top.root` to train on, `qcd_small.root` and `top_small.root` to measure with, from the recipes
-(seeds 1, 21, 11, 12), in the folder JETNAE_DATA. The set-up is that of qcd_ak8_nae.toml for both; only the files, the
+(seeds 1, 21, 11, 12), in the folder JETNAE_DATA. The set-up is that of jet_nae.toml for both; only the files, the
 label and the seed differ. Measures on jets that entered no training: AUC for the other kind with its error, beside
 that of the distance to the mean image and of the plain reconstruction error; the verdict of `jetnae diagnose` on fresh
 chains; and the reconstruction error beside that of ten principal components. The other kind enters no training and no
@@ -38,7 +38,7 @@ from jetnae.training import RunConfig, read_run_config, train
 from jetnae.training_data import data_path
 
 HERE = Path(__file__).parent
-CONFIG = HERE / "qcd_ak8_nae.toml"
+CONFIG = HERE / "jet_nae.toml"
 RESULTS = HERE / "results" / "both_directions"
 FILES = {"qcd": ("qcd.root", "qcd_small.root", 0), "top": ("top.root", "top_small.root", 1)}
 """Of a kind: file to train on, file to measure with, label."""

@@ -4,7 +4,7 @@
     python analyses/mnist_holdout.py --model nae --digit 9 --seed 1  # a part of it
 
 Trains with the training images of nine digits, halved to 14 x 14 pixels by averaging, and scores the test images:
-those of the digit left out against the nine others. Settings are in mnist_holdout.toml. Needs the files of MNIST
+those of the digit left out against the nine others. Settings of MODEL are in mnist/MODEL.toml. Needs the files of MNIST
 (folder `mnist` in JETNAE_REAL_DATA). Writes a result for every training as it finishes, to
 analyses/results/mnist/MODEL_DIGIT_SEED.json; what is there is not done again, and what was broken off goes on. The
 digit left out enters no training.
@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +39,7 @@ from jetnae.training_data import TrainingData
 from jetnae.version import __version__
 
 HERE = Path(__file__).parent
-SETTINGS = HERE / "mnist_holdout.toml"
+SETTINGS = HERE / "mnist"
 RESULTS = HERE / "results" / "mnist"
 SPEC = ImageSpec(n_pixels=14, pixel_sum=None)
 N_HELD_OUT, N_NOTHING = 3000, 1000
@@ -74,7 +74,7 @@ def main(
     tasks = [
         Task(name, left_out, number)
         for number in seed or (1, 2, 3)
-        for name in model or read_toml(SETTINGS)
+        for name in model or sorted(path.stem for path in SETTINGS.glob("*.toml"))
         for left_out in digit or (range(10) if name in ALL_DIGITS else SOME_DIGITS)
     ]
     missing = [task for task in tasks if not (RESULTS / f"{task.name}.json").exists()]
@@ -89,7 +89,7 @@ def run(task: Task, runs: Path) -> str:
     """Train, score, and write the result; returns a line of it."""
     torch.set_num_threads(1)
     folder, begin = runs / task.name, time.process_time()
-    config = parse(FitConfig, settings(task), str(SETTINGS))
+    config = settings(task)
     header = train_on(data(task.digit), config, folder, device=torch.device("cpu"), resume=folder.exists())
     seconds = time.process_time() - begin
     found = scores(load_checkpoint(folder / "model.safetensors").model, task.digit)
@@ -108,10 +108,11 @@ def run(task: Task, runs: Path) -> str:
     return f"{task.name}: AUC {result['auc']['digit']['value']:.4f}, {seconds:.0f} s"
 
 
-def settings(task: Task) -> dict[str, Any]:
+def settings(task: Task) -> FitConfig:
     """Those of a model, with the seed of the task."""
-    found = read_toml(SETTINGS)[task.model]
-    return {**found, "train": {**found["train"], "seed": task.seed}}
+    path = SETTINGS / f"{task.model}.toml"
+    found = parse(FitConfig, read_toml(path), str(path))
+    return replace(found, train=replace(found.train, seed=task.seed))
 
 
 def data(left_out: int) -> TrainingData:

@@ -10,7 +10,7 @@ from jetnae.config import parse, read_toml
 from jetnae.errors import InputError
 from jetnae.images import ImageSpec
 from jetnae.models import NaeConfig
-from jetnae.training import RunConfig, read_run_config
+from jetnae.training import FitConfig, RunConfig, read_run_config
 
 MINIMAL = """
 [data]
@@ -72,3 +72,9 @@ def test_the_configurations_in_the_repository_are_valid() -> None:
     paths = sorted((Path(__file__).parents[1] / "analyses").glob("*.toml"))
     assert paths
     assert all(isinstance(read_run_config(path), RunConfig) for path in paths)
+
+
+def test_the_settings_of_the_digit_left_out_are_valid() -> None:
+    paths = sorted((Path(__file__).parents[1] / "analyses" / "mnist").glob("*.toml"))
+    assert paths
+    assert all(parse(FitConfig, read_toml(path), str(path)).model["name"] == path.stem for path in paths)

@@ -16,6 +16,7 @@ from jetnae.models.latent_density import (
     log_norm,
     mean_length,
 )
+from jetnae.models.limit import first_multiplier, held
 from jetnae.models.networks import NetworkConfig
 from jetnae.sampling import SphereWalk, kernel_points, sphere_points
 
@@ -161,3 +162,48 @@ def test_long_chains_follow_the_density_of_the_whole_energy_on_the_manifold() ->
         expected = float((weight * even[:, axis]).sum())
         error = float(ends[:, axis].std()) / n**0.5 + 0.5 / 200_000**0.5
         assert float(ends[:, axis].mean()) == pytest.approx(expected, abs=5 * error)
+
+
+def folding(consistency: float) -> float:
+    """How far even latent vectors are from where they come back to, after a short pretraining."""
+    model = normalized(LatentDensityConfig(n_kernels=8, consistency=consistency))
+    rng, x = generator(20), images(500, seed=21)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(300):
+        loss, _ = model.pretrain_loss(x[torch.randint(len(x), (64,), generator=rng)], rng)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    z = sphere_points(1000, 4, generator(22))
+    with torch.no_grad():
+        return float((model.encoder(model.decoder(z)) - z).square().sum(dim=1).mean())
+
+
+def test_consistency_brings_latent_vectors_back_from_everywhere() -> None:
+    assert folding(1.0) < 0.5 * folding(0.0)
+
+
+def test_a_multiplier_settles_an_error_at_its_limit() -> None:
+    """Gradient descent on -5 s + m s^2, where s would grow without end: s^2 ends at the limit."""
+    size, multiplier = torch.tensor(0.5, requires_grad=True), first_multiplier()
+    for _ in range(3000):
+        cost, multiplier = held(size.square(), 1.5, multiplier)
+        (slope,) = torch.autograd.grad(cost - 5 * size, size)
+        size = (size - 0.01 * slope).detach().requires_grad_()
+    assert float(size.detach().square()) == pytest.approx(1.5, rel=0.02)
+    assert float(multiplier) == pytest.approx(5 / (2 * 1.5**0.5), rel=0.02)  # where both slopes cancel
+
+
+def test_a_limit_keeps_reconstructions_and_its_multiplier_is_part_of_the_state() -> None:
+    config = NaeConfig(network=NetworkConfig(architecture="dense", hidden=16, latent_dim=4), error_limit=1.5)
+    model, x = NormalizedAutoencoder((6, 6), 1.0, config), images(100)
+    model.begin(x, generator())
+    _, logs = model.loss(x[:32], generator())
+    state = model.training_state()
+    assert logs["multiplier"] == pytest.approx(float(first_multiplier()))
+    assert float(state["multiplier"]) != logs["multiplier"]
+    other = NormalizedAutoencoder((6, 6), 1.0, config)
+    other.load_training_state(state)
+    assert torch.equal(other.multiplier, model.multiplier)
+    with pytest.raises(InputError, match="error_limit"):
+        NaeConfig(error_limit=0.5)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from jetnae.checkpoint import load_checkpoint
+from jetnae.checkpoint import build_model, load_checkpoint
 from jetnae.errors import InputError
 from jetnae.io import read_jets
 from jetnae.io.scores import read_scores
 from jetnae.models import MODELS
 from jetnae.selection import Selection
-from jetnae.training import Request, TrainConfig, configure, defaults, read_run_config, write_run_config
+from jetnae.training import Request, RunConfig, TrainConfig, configure, defaults, read_run_config, write_run_config
 from jetnae.training.own_files import radius_of
 from jetnae.training_data import load_training_data
 from tests.conftest import write_events
@@ -32,7 +33,8 @@ def qcd(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps by default."""
-    monkeypatch.setattr(defaults, "DENSITY", TrainConfig(2, 1e-4, 2, batch_size=8))
+    for name in ("DENSITY", "IMAGE_DENSITY"):
+        monkeypatch.setattr(defaults, name, TrainConfig(2, 1e-4, 2, batch_size=8))
     monkeypatch.setattr(defaults, "TRAIN", {"ae": TrainConfig(2, 1e-3, batch_size=8)})
 
 
@@ -136,5 +138,19 @@ def test_jets_of_two_radii_are_not_mixed() -> None:
 
 
 def test_defaults_follow_seed_and_radius() -> None:
-    assert defaults.default_steps("nae", 5).seed == 5
+    assert defaults.default_steps("nae", 5, defaults.IMAGE).seed == 5
     assert defaults.default_image(0.4).half_width == pytest.approx(0.3)
+
+
+def test_the_defaults_for_images_are_the_set_up_that_was_measured() -> None:
+    config = read_run_config(Path(__file__).parents[1] / "analyses" / "jet_nae.toml")
+    assert config.image is not None
+    spec = replace(defaults.IMAGE, half_width=config.image.half_width)
+    assert spec == config.image
+    assert defaults.default_steps("nae", config.train.seed, spec) == config.train
+    given, expected = (build_model("nae", each, spec) for each in (defaults.default_model("nae", spec), _rest(config)))
+    assert given.config == expected.config
+
+
+def _rest(config: RunConfig) -> dict[str, Any]:
+    return {key: value for key, value in config.model.items() if key != "name"}

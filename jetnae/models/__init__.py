@@ -12,7 +12,8 @@ from jetnae.models.denoising import DenoisingAutoencoder, DenoisingConfig
 from jetnae.models.mahalanobis import MahalanobisAutoencoder, MahalanobisConfig
 from jetnae.models.model import Model, Scorer
 from jetnae.models.mpdr import MpdrConfig, RecoveredAutoencoder, RecoveredScalar
-from jetnae.models.nae import NaeConfig, NormalizedAutoencoder
+from jetnae.models.nae import NormalizedAutoencoder
+from jetnae.models.nae_config import NaeConfig
 from jetnae.models.pca import PcaConfig, PrincipalComponents
 from jetnae.models.sparse import SparseAutoencoder, SparseConfig
 from jetnae.models.student import Student, StudentConfig

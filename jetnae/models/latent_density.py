@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize
 
 from jetnae.errors import InputError
+from jetnae.models.autoencoder import FrozenAutoencoder
+from jetnae.models.model import squared_error
+from jetnae.models.published import Apply
 from jetnae.models.settings import check_settings
 from jetnae.sampling import kernel_points, sphere_points
 
 RATE = 10.0
 """How much faster than the weights of the networks the mixture learns."""
 MAX_CONCENTRATION = 1e4
+NEAR = 0.3
+"""Noise per component on the latent vectors of data that are to come back."""
 CHUNK = 4096
 """Latent vectors that are compared with all kernels at once: bounds memory."""
 
@@ -89,6 +94,21 @@ class LatentDensity(nn.Module):
         kernel = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
         return kernel_points(self.centers[kernel], float(self.concentration), generator)
 
+    def folding(self, encoder: Apply, decoder: Apply, x: Tensor, z: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Mean squared distance of latent vectors from where they come back to, per value, times its weight.
+
+        In units of the variance of a value of the batch `x` (n, *shape), whose latent vectors are `z` (n, dim); half of
+        the vectors are near these, the others even on the sphere.
+        """
+        if not self.config.consistency:
+            return x.new_zeros(())
+        half = len(z) // 2
+        noise = torch.randn(half, self.dim, generator=generator, device=z.device)
+        near = normalize(z.detach()[:half] + NEAR * noise, dim=1)
+        start = torch.cat([near, sphere_points(len(z) - half, self.dim, generator)])
+        variance = (x - x.mean(dim=0)).square().mean()
+        return self.config.consistency * variance * (encoder(decoder(start)) - start).square().mean()
+
     @torch.no_grad()
     def fit(self, z: Tensor, generator: torch.Generator) -> None:
         """Fit the mixture to points (n, dim) by expectation and maximization (Banerjee et al., JMLR 6 (2005) 1345).
@@ -120,6 +140,22 @@ class LatentDensity(nn.Module):
         self.raw_centers.copy_(normalize(centers, dim=1) / RATE)
         self.raw_weights.copy_(weights.clamp_min(1e-12).log() / RATE)
         self.raw_concentration.fill_(math.log(min(concentration, MAX_CONCENTRATION)) / RATE)
+
+
+@dataclass(frozen=True)
+class FrozenNormalized(FrozenAutoencoder):
+    """The parts of a normalized autoencoder with fixed weights, for chains.
+
+    density : energy of latent vectors in units of `unit`, which is that of the reconstruction error.
+    """
+
+    density: Apply
+    unit: float
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Reconstruction error per value of inputs (n, *shape), plus the energy of their latent vectors, (n,)."""
+        z = self.encoder(x)
+        return squared_error(x, self.decoder(z)) + self.unit * self.density(z)
 
 
 def log_norm(dim: int, concentration: float) -> float:

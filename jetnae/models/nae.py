@@ -4,73 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from jetnae.errors import InputError
-from jetnae.models.autoencoder import Autoencoder, AutoencoderConfig, FrozenAutoencoder
+from jetnae.models.autoencoder import Autoencoder, FrozenAutoencoder
 from jetnae.models.chains import Chains
-from jetnae.models.latent_density import LatentDensity, LatentDensityConfig
+from jetnae.models.latent_density import FrozenNormalized, LatentDensity
+from jetnae.models.limit import first_multiplier, held
 from jetnae.models.model import Logs, squared_error
-from jetnae.models.negatives import FeatureSampler, ImageSampler, Sampler, Sampling
-from jetnae.models.networks import NetworkConfig, frozen
-from jetnae.models.published import Apply
+from jetnae.models.nae_config import NaeConfig
+from jetnae.models.negatives import FeatureSampler, ImageSampler, Sampler
+from jetnae.models.networks import frozen
 from jetnae.sampling import Bounds, replay_starts, replay_store, sphere_points
 
 TEMPERATURE_RATE = 10.0
 """How much faster than a weight the logarithm of the temperature learns."""
 MARGIN = 1.1
-MULTIPLIER_RATE, FIRST_MULTIPLIER, MULTIPLIERS = 0.02, 0.1, (0.05, 100.0)
-"""Step of the logarithm of the multiplier that holds a reconstruction error; where it begins: not felt; its range."""
-NEAR = 0.3
-"""Noise per component on the latent vectors of data, where they are to come back."""
 ROUNDS = 10
 """Latent steps of a fresh chain, in those of one step of training."""
-
-
-@dataclass(frozen=True)
-class NaeConfig(Sampling, AutoencoderConfig):
-    """Network, chains and objective of a normalized autoencoder.
-
-    regularization : weight of the squared energy of the negative samples, in units of the energy scale; by default 0.1
-        for images, 0 for features, whose exact chains need none, and where a latent density keeps the energy bounded.
-    latent_density : adds a density of the latent vectors to the energy, at the temperature of the latent chain.
-    error_limit : how much the reconstruction error of the data may grow while the density is learned, as a multiple of
-        the energy scale; held by a multiplier. None: as much as it will.
-    """
-
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    regularization: float | None = None
-    latent_density: LatentDensityConfig | None = None
-    error_limit: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.network.latent != "sphere":
-            raise InputError("model: a normalized autoencoder with latent = 'flat', expected 'sphere'")
-        if self.regularization is not None and self.regularization < 0:
-            raise InputError(f"model: regularization = {self.regularization}, expected none or at least 0")
-        if self.error_limit is not None and self.error_limit < 1:
-            raise InputError(f"model: error_limit = {self.error_limit}, expected none or at least 1")
-
-
-@dataclass(frozen=True)
-class FrozenNormalized(FrozenAutoencoder):
-    """The parts of a normalized autoencoder with fixed weights, for chains.
-
-    density : energy of latent vectors in units of `unit`, which is that of the reconstruction error.
-    """
-
-    density: Apply
-    unit: float
-
-    def energy(self, x: Tensor) -> Tensor:
-        """Reconstruction error per value of inputs (n, *shape), plus the energy of their latent vectors, (n,)."""
-        z = self.encoder(x)
-        return squared_error(x, self.decoder(z)) + self.unit * self.density(z)
 
 
 class NormalizedAutoencoder(Autoencoder):
@@ -102,7 +55,7 @@ class NormalizedAutoencoder(Autoencoder):
                 self.log_temperature = nn.Parameter(torch.zeros(()))
         # part of the training state, not of the weights: nothing that is shipped needs it
         self.replay: Tensor | None = None
-        self.multiplier = torch.tensor(FIRST_MULTIPLIER)
+        self.multiplier = first_multiplier()
 
     @property
     def of_features(self) -> bool:
@@ -127,19 +80,7 @@ class NormalizedAutoencoder(Autoencoder):
         logs = {"energy_data": float(error.detach())}
         if self.latent_density is None:
             return error, logs
-        return error + self._inconsistency(x, z, generator), logs
-
-    def _inconsistency(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean |f_e(f_d(z)) - z|^2 per latent value, in the unit of the energy; z is near the data and everywhere."""
-        weight = self.config.latent_density.consistency if self.config.latent_density else 0.0
-        if not weight:
-            return x.new_zeros(())
-        near, even = z.detach()[: len(z) // 2], sphere_points(len(z) - len(z) // 2, z.shape[1], generator)
-        noise = torch.randn(near.shape, generator=generator, device=z.device)
-        start = torch.cat([normalize(near + NEAR * noise, dim=1), even])
-        variance = (x - x.mean(dim=0)).square().mean()
-        back: Tensor = self.encoder(self.decoder(start))
-        return weight * variance * (back - start).square().mean()
+        return error + self.latent_density.folding(self.encoder, self.decoder, x, z, generator=generator), logs
 
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
@@ -231,7 +172,8 @@ class NormalizedAutoencoder(Autoencoder):
         if self.latent_density is not None:
             with torch.no_grad():
                 z = self.encoder(x)
-            loss = loss + self._inconsistency(x, z, generator) / self.energy_scale
+            folding = self.latent_density.folding(self.encoder, self.decoder, x, z, generator=generator)
+            loss = loss + folding / self.energy_scale
         return loss, logs
 
     def objective(self, x: Tensor, negatives: Tensor) -> tuple[Tensor, Logs]:
@@ -251,16 +193,10 @@ class NormalizedAutoencoder(Autoencoder):
         loss = (data.mean() - negative.mean()) / unit + weight * (negative / scale).square().mean()
         logs = {"energy_data": float(data.detach().mean()), "energy_negative": float(negative.detach().mean())}
         if self.config.error_limit is not None:
-            loss = loss + self._held(errors[: len(x)].mean() / scale, self.config.error_limit)
             logs["multiplier"] = float(self.multiplier)
+            cost, self.multiplier = held(errors[: len(x)].mean() / scale, self.config.error_limit, self.multiplier)
+            loss = loss + cost
         return loss, logs | ({"temperature": float(unit.detach())} if self.of_features else {})
-
-    def _held(self, error: Tensor, limit: float) -> Tensor:
-        """What a reconstruction error in units of the energy scale costs; the price follows how far it is off."""
-        cost = self.multiplier.to(error.device) * error
-        change = MULTIPLIER_RATE * (error.detach() - limit).clamp(-1, 1)
-        self.multiplier = (self.multiplier.to(error.device) * change.exp()).clamp(*MULTIPLIERS)
-        return cost
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Negative samples (n, *shape), as many as there are data `x`; their chains go on from the replay buffer."""

@@ -86,8 +86,8 @@ def configure(files: Sequence[Path], request: Request) -> RunConfig:
     spec = spec or defaults.default_image(found.radius)
     return RunConfig(
         data=replace(data, n_jets=int(np.count_nonzero(inside))),
-        model={"name": request.model, **defaults.default_network(request.model, spec)},
-        train=defaults.default_steps(request.model, request.seed),
+        model={"name": request.model, **defaults.default_model(request.model, spec)},
+        train=defaults.default_steps(request.model, request.seed, spec),
         **{kind_of(spec): spec},  # type: ignore[arg-type]
     )
 
