@@ -21,6 +21,7 @@ from jetnae.checkpoint import (
     Checkpoint,
     Header,
     Validity,
+    build_model,
     bundled_models,
     load_checkpoint,
     load_model,
@@ -44,7 +45,7 @@ from tests.conftest import jets_of, random_constituents, write_events
 from tests.features import SAMPLE, simulated
 from tests.test_cli import fails
 from tests.test_cli import jetnae as command
-from tests.test_models import INPUTS, inputs, new_model
+from tests.test_models import INPUTS, inputs, learn, new_model
 
 onnx = pytest.importorskip("onnx", reason="needs the extra jetnae[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra jetnae[onnx]")
@@ -92,6 +93,18 @@ def test_every_model_scores_the_same_as_a_graph(name: str, kind: str) -> None:
     rounding, _ = differences(expected, exact)
     assert rounding <= 1e-4
     assert differences(np.concatenate(found), expected)[0] <= max(1e-5, 2 * rounding)
+
+
+def test_a_latent_density_is_part_of_the_graph() -> None:
+    spec, x = INPUTS["image"][0], inputs("image", 100)
+    network = {"architecture": "dense", "hidden": 32, "latent_dim": 4}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = build_model("nae", {"network": network, "latent_density": {"n_kernels": 5}}, spec)
+    learn(model, x, "pretrain_loss", 200)
+    model.begin(x, torch.Generator().manual_seed(1))
+    found = OnnxEngine(to_onnx(checkpoint_of(model, spec, "nae"))).score(x.numpy())
+    assert differences(found, model.score(x).numpy())[0] <= 1e-5
 
 
 @pytest.mark.parametrize("name", MODELS)

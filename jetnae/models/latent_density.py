@@ -37,7 +37,7 @@ class LatentDensityConfig:
 
     n_kernels: int = 64
     n_steps: int = 50
-    consistency: float = 0.03
+    consistency: float = 0.0
 
     def __post_init__(self) -> None:
         check_settings(consistency=(self.consistency, 0, 1e6))
