@@ -21,6 +21,7 @@ from typing import Annotated
 import typer
 
 from analyses.semivisible.measurements import measure_study
+from analyses.semivisible.samples import prepare
 from analyses.semivisible.search import Effort
 from analyses.semivisible.settings import FROZEN, read_settings
 from analyses.semivisible.summary import lines, summarize
@@ -46,6 +47,8 @@ def main(
     places = Places(settings, Path(os.environ.get("JETNAE_DATA", "data")) / "prepared", runs, results)
     tasks = [task for task in missing(study, places) if not only or task[0] in only]
     places.results.mkdir(parents=True, exist_ok=True)
+    for name in (study.background, *study.signals):  # once, before several processes ask for them
+        prepare(name, study, places.prepared)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for line in pool.map(partial(run, places=places), tasks):
             typer.echo(line)

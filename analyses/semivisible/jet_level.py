@@ -48,7 +48,7 @@ def match_pt(signal: Sample, background: Sample, which: tuple[Any, Any] | None =
     """
     some = which or (np.ones(len(signal), dtype=bool), np.ones(len(background), dtype=bool))
     chosen = (signal.label == 1) & some[0][:, None]
-    weight = np.where(some[1][:, None], background.weight[:, None], 0.0)
+    weight = np.repeat(np.where(some[1], background.weight, 0.0)[:, None], 2, axis=1)
     if chosen.sum() < FEWEST or not weight.any():
         raise InputError("too few jets to compare at equal pt: simulate more events, or loosen the preselection")
     places = [np.floor(np.log(each.pt) / BIN).astype(np.int64) for each in (signal, background)]

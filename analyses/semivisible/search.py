@@ -19,7 +19,7 @@ from analyses.semivisible.tasks import Places
 from jetnae.bumphunt import FAMILIES, Fit, HuntOptions, Spectrum, fit, hunt
 from jetnae.bumphunt.signal import fit_signal
 from jetnae.errors import NotConvergedError
-from jetnae.intervals import effective_number
+from jetnae.intervals import effective_number, efficiency_interval
 from jetnae.selection import evaluate, names, parse
 
 SQRT_S = 13_000.0
@@ -109,16 +109,27 @@ def search_point(
     for name in models:
         scores = event_scores((name, settings.seeds[0]), point, pair, places)
         passing = chosen & (scores.signal_freed > 1 - WORKING_POINT)
-        kept = passing.sum() / chosen.sum()
+        kept = float(passing.sum() / chosen.sum())
         if passing.sum() < 20:
             found[name] = {"signal_efficiency": kept, "significance": None}
             continue
         cut = _template(pair[0], passing)
+        passed = background_efficiency(scores.background_freed, pair[1])
         found[name] = {
             "signal_efficiency": kept,
-            **pseudo_experiments(WORKING_POINT * expected, kept * n_signal * cut, cut, effort),
+            "background_efficiency": passed,
+            **pseudo_experiments(passed["value"] * expected, kept * n_signal * cut, cut, effort),
         }
     return found
+
+
+def background_efficiency(freed: Values, background: Sample) -> dict[str, float]:
+    """What the cut keeps of the half that nothing was learned from, in the range of the search, without R_T."""
+    half = ~background.trains & (background.mt > EDGES[0])
+    weight, passing = background.weight[half], background.weight[half & (freed > 1 - WORKING_POINT)]
+    sums: Any = passing.sum(), np.sum(passing**2), float(weight.sum()), float(np.sum(weight**2))
+    value, low, high = efficiency_interval(*sums)
+    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 def _template(signal: Sample, chosen: Any) -> Values:
