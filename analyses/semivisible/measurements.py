@@ -52,7 +52,7 @@ def measure_study(settings: Settings, places: Places, effort: Effort) -> dict[st
         "search": {
             **about,
             "kind": "semivisible_search",
-            "seed": settings.seeds[0],
+            "seeds": list(settings.seeds),
             **measure_search(settings, samples, places, names, effort),
         },
     }
