@@ -5,9 +5,9 @@
 Needs the samples of `data_recipes/semivisible.py` in the folder JETNAE_DATA (`make study-semivisible` makes them).
 Everything is QCD only: top pairs and W and Z with jets are not simulated; parametrised detector, no pile-up. Settings
 are in settings.toml. Writes one result for each training to analyses/results/semivisible as it finishes, and at the
-end, beside them, `summary.json` (jets), `cut_flow.json`, `events.json` and `search.json`; trainings that are there are
-not done again, and what was broken off goes on. No signal enters a training but that of the classifier, which is the
-ceiling.
+end, beside them, `summary.json` (jets), `cut_flow.json`, `events.json` and `search.json`. What is there, with its
+scores in the folder of runs, is not done again, and what was broken off goes on. No signal enters a training but that
+of the classifier, which is the ceiling.
 """
 
 import json
@@ -28,6 +28,8 @@ from analyses.semivisible.summary import lines, summarize
 from analyses.semivisible.tasks import Places, missing, run
 from jetnae.files import write_bytes
 
+MEASURED = ("summary", "cut_flow", "events", "search")
+"""Results of all trainings together."""
 RESULTS = Path(__file__).parents[1] / "results" / "semivisible"
 
 
@@ -54,11 +56,11 @@ def main(
             typer.echo(line)
     if missing(study, places):
         return
-    summary = summarize(results, study)
-    contents = {"summary": summary, **measure_study(study, places, Effort(*effort))}
-    for name, content in contents.items():
-        write_bytes(results / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode(), force=True)
-    for line in lines(summary):
+    if tasks or not all((results / f"{name}.json").exists() for name in MEASURED):
+        contents = {"summary": summarize(results, study), **measure_study(study, places, Effort(*effort))}
+        for name in MEASURED:
+            write_bytes(results / f"{name}.json", (json.dumps(contents[name], indent=1) + "\n").encode(), force=True)
+    for line in lines(json.loads((results / "summary.json").read_text(encoding="utf-8"))):
         typer.echo(line)
 
 
