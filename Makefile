@@ -1,11 +1,13 @@
 # make demo   from an empty folder to scores and a figure
 # make test   lint, types, import layers, tests
+# make study-semivisible   semivisible jets in QCD: simulation, training, analysis, figures; goes on where it was left
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DATA := $(or $(JETNAE_DATA),data)
 
-.PHONY: demo test test-slow fuzz benchmark format clean
+.PHONY: demo test test-slow study-semivisible fuzz benchmark format clean
 
 # Installed anew when what it is made from changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +30,29 @@ test: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow
+
+# mediator in GeV : invisible fraction : seed of the simulation
+SVJ_POINTS := 2000:0.1:121 2000:0.3:103 2000:0.5:125 2000:0.7:127 \
+              3000:0.1:131 3000:0.3:133 3000:0.5:135 3000:0.7:137 \
+              4000:0.1:141 4000:0.3:143 4000:0.5:145 4000:0.7:147
+SVJ_QCD := $(DATA)/semivisible_qcd.root
+SVJ_FILES := $(SVJ_QCD)
+SVJ_RECIPE = $(BIN)/python data_recipes/semivisible.py --workers 2 --output-dir $(DATA)
+
+define svj_signal
+SVJ_FILES += $(DATA)/semivisible_$(1)_20_$(subst .,,$(2)).root
+$(DATA)/semivisible_$(1)_20_$(subst .,,$(2)).root: | $(VENV)/.installed
+	$$(SVJ_RECIPE) --process signal --m-mediator $(1) --r-inv $(2) --n-events 10000 --seed $(3)
+endef
+$(foreach point,$(SVJ_POINTS),$(eval $(call svj_signal,$(word 1,$(subst :, ,$(point))),$(word 2,$(subst :, ,$(point))),$(word 3,$(subst :, ,$(point))))))
+
+$(SVJ_QCD): | $(VENV)/.installed
+	$(SVJ_RECIPE) --process qcd --n-events 150000 --seed 100
+
+study-semivisible: $(SVJ_FILES)
+	JETNAE_DATA=$(DATA) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
+		$(BIN)/python -m analyses.semivisible --workers 2 --runs $(DATA)/runs/semivisible
+	$(BIN)/python plots/semivisible.py
 
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m tests.fuzz --seconds 600
