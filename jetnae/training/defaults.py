@@ -27,7 +27,7 @@ NETWORK = {"architecture": "dense", "hidden": 512, "second": 256, "latent_dim": 
 IMAGE_NAE = {
     "replay_size": 2000,
     "error_limit": 1.8,
-    "latent_density": {"n_kernels": 64, "consistency": 0.03},
+    "latent_density": {"n_kernels": 64, "consistency": 0.1},
     "walk": {"n_steps": 20, "temperature": 5.0},
     "visible": {"n_steps": 0, "step_size": 0.0125, "noise_std": 5e-4},
 }
