@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy.special import gammaln, ive
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize
 
@@ -160,15 +159,19 @@ class FrozenNormalized(FrozenAutoencoder):
 
 def log_norm(dim: int, concentration: float) -> float:
     """Logarithm of the integral of exp(kappa (c z - 1)) over the unit sphere in `dim` dimensions."""
+    from scipy.special import ive  # scoring needs none of it
+
     order = dim / 2 - 1
     if concentration < 1e-6:  # the area of the sphere
-        return math.log(2) + dim / 2 * math.log(math.pi) - float(gammaln(dim / 2))
+        return math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
     bessel = float(ive(order, concentration))
     return dim / 2 * math.log(2 * math.pi) + math.log(bessel) - order * math.log(concentration)
 
 
 def mean_length(dim: int, concentration: float) -> float:
     """Mean of c z for points z of a kernel around c, I_{d/2}(kappa) / I_{d/2-1}(kappa)."""
+    from scipy.special import ive  # scoring needs none of it
+
     return float(ive(dim / 2, concentration) / ive(dim / 2 - 1, concentration))
 
 
