@@ -272,3 +272,15 @@ def test_settings_without_sense_are_refused(key: str) -> None:
 def test_the_chains_need_the_sphere() -> None:
     with pytest.raises(InputError, match="expected 'sphere'"):
         build_model("nae", {"network": {"latent": "flat"}}, IMAGE)
+
+
+def test_what_dense_networks_see_does_not_depend_on_the_pixel_sum() -> None:
+    x = inputs("image")
+    found = []
+    for total in (40.0, 240.0):
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = build_model("ae", {"network": {"architecture": "dense"}}, ImageSpec(n_pixels=20, pixel_sum=total))
+        found.append((model.encoder(x * total / 40.0), model.energy(x * total / 40.0)))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert torch.allclose(36 * found[0][1], found[1][1], rtol=1e-4)

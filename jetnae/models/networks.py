@@ -18,6 +18,7 @@ Latent = Literal["sphere", "flat"]
 Architecture = Literal["mirrored", "published", "dense"]
 Sides = tuple[int, int]
 LEAK = 0.1
+MEAN_PIXEL = 0.1
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,18 @@ class DenseDecoder(nn.Module):
 
 
 class DenseImageEncoder(DenseEncoder):
-    """Image (n, rows, columns) to a point on the unit sphere (n, latent_dim), by dense layers."""
+    """Image (n, rows, columns) to a point on the unit sphere (n, latent_dim), by dense layers.
+
+    With a fixed pixel sum its layers see pixels of the mean `MEAN_PIXEL`, so that they learn at the same pace whatever
+    that sum is.
+    """
+
+    def __init__(self, n_pixels: int, pixel_sum: float | None, config: NetworkConfig) -> None:
+        super().__init__(n_pixels, config)
+        self.factor = 1.0 if pixel_sum is None else MEAN_PIXEL * n_pixels / pixel_sum
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(1))
+        return super().forward(self.factor * x.flatten(1))
 
 
 class DenseImageDecoder(DenseDecoder):
@@ -228,7 +237,7 @@ def make_networks(
         encoder = PublishedEncoder(side, sizes, spectral=config.spectral_norm)
         return encoder, PublishedDecoder(side, sizes, finish, spectral=config.spectral_norm)
     if config.architecture == "dense":
-        return DenseImageEncoder(rows * columns, config), DenseImageDecoder((rows, columns), finish, config)
+        return DenseImageEncoder(rows * columns, pixel_sum, config), DenseImageDecoder((rows, columns), finish, config)
     return Encoder((rows, columns), config), Decoder((rows, columns), finish, config)
 
 
