@@ -26,8 +26,7 @@ import typer
 from torch import Tensor
 
 from jetnae.checkpoint import Checkpoint, load_checkpoint
-from jetnae.diagnostics import judge, measure
-from jetnae.diagnostics.result import Diagnosis
+from jetnae.diagnostics import measure, summarize
 from jetnae.files import write_bytes
 from jetnae.inputs import make_inputs
 from jetnae.io import ReadOptions, iter_jets
@@ -89,7 +88,7 @@ def evaluate(checkpoint: Checkpoint, kind: str, seed: int) -> dict[str, Any]:
     """What a model is worth on jets that it has not seen."""
     background, signal = images(checkpoint, kind), images(checkpoint, SIGNAL[kind])
     diagnosis = measure(checkpoint.model, background, background.mean(dim=0), torch.Generator().manual_seed(seed))
-    verdict, header = judge(diagnosis), checkpoint.header
+    header = checkpoint.header
     return {
         "format_version": 1,
         "kind": "both_directions",
@@ -99,9 +98,7 @@ def evaluate(checkpoint: Checkpoint, kind: str, seed: int) -> dict[str, Any]:
         "n_background": len(background),
         "n_signal": len(signal),
         "auc": {name: asdict(found) for name, found in areas(checkpoint, signal, background).items()},
-        **numbers(diagnosis),
-        "verdict": verdict.kind,
-        "reasons": list(verdict.reasons),
+        **summarize(diagnosis),
         "selected": header.training["selected"],
         "seconds": header.training["seconds"],
         "events": header.training["events"],
@@ -137,18 +134,6 @@ def areas(checkpoint: Checkpoint, signal: Tensor, background: Tensor) -> dict[st
         }
 
 
-def numbers(found: Diagnosis) -> dict[str, Any]:
-    """Ratios of energies, distances in floors, and reconstruction errors in units of that of the mean image."""
-    floor, reconstruction = found.distances.floor.value, found.reconstruction
-    return {
-        "ratio": asdict(found.energies.ratio),
-        "ratio_long": asdict(found.energies.ratio_long),
-        "floors": {name: each.value / floor for name, each in found.distances.samples.items()},
-        "reconstruction": (reconstruction.model or 0.0) / reconstruction.mean_image,
-        "ten_components": (reconstruction.pca or 0.0) / reconstruction.mean_image,
-    }
-
-
 def summary(seeds: int) -> Iterator[str]:
     """A line of each training, and means with their scatter."""
     for kind in FILES:
@@ -159,7 +144,7 @@ def summary(seeds: int) -> Iterator[str]:
                 f"{kind} {each['seed']}: AUC {each['auc']['model']['value']:.4f} ± {each['auc']['model']['error']:.4f} "
                 f"({others}); E-/E+ {each['ratio']['value']:.3f}, long {each['ratio_long']['value']:.3f}; floors "
                 f"{each['floors']['negative']:.2f}, long {each['floors']['negative_long']:.2f}; reconstruction "
-                f"{each['reconstruction']:.3f}, ten components {each['ten_components']:.3f}; {each['verdict']}"
+                f"{each['reconstruction']:.3f}, ten components {each['principal_components']:.3f}; {each['verdict']}"
             )
         values = [each["auc"]["model"]["value"] for each in found]
         spread = statistics.stdev(values) if len(values) > 1 else float("nan")

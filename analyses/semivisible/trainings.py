@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from torch import Tensor
 from analyses.semivisible.samples import Sample, Values
 from analyses.semivisible.settings import Settings
 from jetnae.checkpoint import Validity, load_checkpoint
-from jetnae.diagnostics import judge, measure
-from jetnae.diagnostics.result import Diagnosis
+from jetnae.diagnostics import measure, summarize
 from jetnae.models.chains import Density
 from jetnae.models.model import energies
 from jetnae.training import train_on
@@ -106,15 +105,4 @@ def diagnosis(model: Any, background: Tensor, training_mean: Tensor, seed: int) 
         return {"reconstruction": float(error / mean), "verdict": None}
     order = torch.randperm(len(background), generator=torch.Generator().manual_seed(seed))
     found = measure(model, background[order], training_mean, torch.Generator().manual_seed(seed))
-    return {**numbers(found), "verdict": judge(found).kind, "reasons": list(judge(found).reasons)}
-
-
-def numbers(found: Diagnosis) -> dict[str, Any]:
-    """Ratios of energies on fresh chains, and distances of their ends in units of the floor."""
-    floor, reconstruction = found.distances.floor.value, found.reconstruction
-    return {
-        "ratio": asdict(found.energies.ratio),
-        "ratio_long": asdict(found.energies.ratio_long),
-        "floors": {name: each.value / floor for name, each in found.distances.samples.items()},
-        "reconstruction": (reconstruction.model or 0.0) / reconstruction.mean_image,
-    }
+    return summarize(found)

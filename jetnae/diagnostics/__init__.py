@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jetnae.diagnostics.result import Diagnosis
+from jetnae.diagnostics.summary import summarize
 from jetnae.diagnostics.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = [
     "Verdict",
     "judge",
     "measure",
+    "summarize",
 ]
 
 
