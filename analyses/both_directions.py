@@ -144,7 +144,7 @@ def summary(seeds: int) -> Iterator[str]:
                 f"{kind} {each['seed']}: AUC {each['auc']['model']['value']:.4f} ± {each['auc']['model']['error']:.4f} "
                 f"({others}); E-/E+ {each['ratio']['value']:.3f}, long {each['ratio_long']['value']:.3f}; floors "
                 f"{each['floors']['negative']:.2f}, long {each['floors']['negative_long']:.2f}; reconstruction "
-                f"{each['reconstruction']:.3f}, ten components {each['principal_components']:.3f}; {each['verdict']}"
+                f"{each['reconstruction']:.3f}, ten components {each['ten_components']:.3f}; {each['verdict']}"
             )
         values = [each["auc"]["model"]["value"] for each in found]
         spread = statistics.stdev(values) if len(values) > 1 else float("nan")

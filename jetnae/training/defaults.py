@@ -18,7 +18,7 @@ PT_QUANTILES = (0.005, 0.995)
 HALF_WIDTH = 0.75
 """Half the side of the image, in radii of the jets."""
 
-IMAGE = ImageSpec(smearing=3.0, pixel_power=0.65, rebin=2, pixel_sum=240.0)
+IMAGE = ImageSpec(smearing=3.0, pixel_power=0.65, rebin=2, pixel_sum=40.0)
 """The preprocessing of analyses/jet_nae.toml; its half width follows the radius."""
 
 NETWORK = {"architecture": "dense", "hidden": 512, "second": 256, "latent_dim": 8}
