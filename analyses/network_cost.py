@@ -1,7 +1,7 @@
 """Which network is cheap enough for a laptop: operations, seconds of a chain step, and AUC as a plain autoencoder.
 
-    python analyses/network_cost.py                    # all networks, two seeds: two hours on a core
-    python analyses/network_cost.py --only dense_20    # one of them, beside what the result holds already
+    python analyses/network_cost.py                    # all networks, two seeds: an hour on a core
+    python analyses/network_cost.py --only half_20    # one of them, beside what the result holds already
 
 Needs `qcd.root` and `top_small.root` from the data recipes in the folder JETNAE_DATA. Every network learns the same QCD
 jets in the same number of steps; tops are looked at once, at the end. Writes analyses/results/network_cost.json.
@@ -10,7 +10,7 @@ jets in the same number of steps; tops are looked at once, at the end. Writes an
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -30,21 +30,29 @@ from jetnae.models import Autoencoder
 from jetnae.roc import auc
 from jetnae.sampling import sphere_points
 from jetnae.sampling.langevin import gradient
+from jetnae.training.defaults import NETWORK, default_image
 from jetnae.training_data import DataConfig, data_path, load_training_data
 
 RESULTS = Path(__file__).parent / "results" / "network_cost.json"
 SIGNAL = "top_small.root"
 DATA = DataConfig(("qcd.root",), n_jets=60_000, pt=(550.0, 650.0), abs_eta=2.0, radius=0.8, validation=1 / 6)
 N_STEPS, BATCH, LEARNING_RATE, MAX_GRADIENT = 3000, 128, 1e-3, 1.0
-PUBLISHED = {"architecture": "published", "channels": (8, 8, 8), "hidden": 100, "spectral_norm": True}
+LATENT_DIM = NETWORK["latent_dim"]
 NETWORKS: dict[str, tuple[int, dict[str, Any]]] = {
-    "dense_20": (2, {"architecture": "dense", "hidden": 128}),
-    "mirrored_20": (2, {}),
-    "small_20": (2, {"channels": (4, 8, 8), "hidden": 64}),
-    "published_40": (1, {**PUBLISHED, "output": "sigmoid"}),
-    "wide_20": (2, {"architecture": "dense", "hidden": 256}),
-    "published_20": (2, {**PUBLISHED, "output": "sigmoid"}),
-    "published_softmax_40": (1, {**PUBLISHED, "output": "softmax"}),
+    "default_20": (2, NETWORK),
+    "half_20": (2, {"architecture": "dense", "hidden": 256, "second": 128, "latent_dim": LATENT_DIM}),
+    "mirrored_20": (2, {"latent_dim": LATENT_DIM}),
+    "published_40": (
+        1,
+        {
+            "architecture": "published",
+            "channels": (8, 8, 8),
+            "hidden": 100,
+            "latent_dim": LATENT_DIM,
+            "spectral_norm": True,
+            "output": "sigmoid",
+        },
+    ),
 }
 """Factor by which images of 40 x 40 pixels are rebinned, and the network."""
 
@@ -72,7 +80,7 @@ def empty() -> dict[str, Any]:
 def measure(name: str, seeds: int) -> dict[str, Any]:
     """Cost and AUC of one network."""
     rebin, network = NETWORKS[name]
-    spec = ImageSpec(half_width=0.6, smearing=2.0, rebin=rebin, pixel_sum=40.0)
+    spec = replace(default_image(DATA.radius), rebin=rebin)
     model = build_model("ae", {"network": network}, spec)
     cost = {"network": network, "side": spec.shape[0], "n_parameters": sum(p.numel() for p in model.parameters())}
     cost |= operations(model, spec) | seconds(model, spec)
