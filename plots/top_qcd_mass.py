@@ -69,7 +69,7 @@ def _spectra_of(axes: Axes, ratio: Axes, measured: dict[str, Any]) -> None:
     points = (passing[some] * scale, bars[:, some] * scale, width[some] / 2)
     ratio.errorbar(center[some], *points, fmt="o", color=COLORS[1], markersize=6)
     ratio.axhline(1, color="0.6", linewidth=1.5)
-    ratio.set_xlim(edges[0], edges[-1])
+    ratio.set_xlim(edges[1], edges[-2])  # the outer bins hold all that lies beyond
 
 
 def draw_efficiency(found: dict[str, Any]) -> Figure:
@@ -167,7 +167,9 @@ def _experiment_of(axes: Axes, lower: Axes, shown: dict[str, Any], text: str) ->
     if shown["known"] is not None:
         lines.append(f"Tops: {shown['known']['significance']:.1f}σ")
     lines.append(f"Largest excess anywhere: global p = {found.scan.global_p:.2g}")
-    axes.legend(loc="upper right", title="\n".join(lines), alignment="right", ncols=2)
+    handles, labels = axes.get_legend_handles_labels()
+    labels = ["Pseudo-data" if label == "Data" else label for label in labels]
+    axes.legend(handles, labels, loc="upper right", title="\n".join(lines), alignment="right", ncols=2)
     draw_pulls(lower, found.counts, found.fit)
     lower.set_xlim(found.edges[0], found.edges[-1])
 

@@ -1,9 +1,10 @@
 """A search for tops in the mass of jets: pseudo-data at a stated number of jets, with and without a cut on the score.
 
-The background is what the simulated QCD jets say: a smooth function, as many parameters as the F-test asks for, fitted
-to the masses of all of them, or of those that pass a cut on a score that is free of the mass. Whole jets are thrown
-from it. What they are fitted with is chosen on the background alone: the fewest parameters of which the signal that
-they see where there is none is small beside its error.
+The background is what the simulated QCD jets say: a smooth function, with as many parameters as the F-test asks for on
+all of them, fitted to their masses, and again to those of the jets that pass a cut on a score that is free of the mass.
+Whole jets are thrown from it. What they are fitted with is chosen on the background without a cut alone, and is the
+same after all cuts: the fewest parameters for which the signal that is seen where there is none is small beside its
+error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from jetnae.results import to_json
 EDGES = np.arange(100.0, 241.0, 5.0)
 SCALE = 650.0
 """What masses are divided by, in GeV, the largest pt of the jets: the functions take values between 0 and 1."""
-N_JETS = 10_000
+N_JETS = 20_000
 SHARE = 0.01
 """Jets of the pseudo-data before any cut, and the share of tops among them."""
 BKG_EFFS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
@@ -94,7 +95,7 @@ def measure_mass(
             freed = free_of_mass(background, signal, (model, seed), options)
             rows = sculpted.setdefault(model, {})
             rows[str(seed)] = measure_sculpting(freed, effort.n_permutations, full=i == 0)
-            found = {f"{eff:g}": after_cut(freed, eff, effort, check=i == 0) for eff in BKG_EFFS}
+            found = {f"{eff:g}": after_cut(freed, eff, without, effort, check=i == 0) for eff in BKG_EFFS}
             searched.setdefault(model, {})[str(seed)] = found
             shown = shown or pseudo_experiment(without, freed, effort)
     return {
@@ -102,7 +103,7 @@ def measure_mass(
         "kind": "top_qcd_mass",
         "n_background": len(background.mass),
         "n_signal": len(signal.mass),
-        "map": asdict(options),
+        "map": to_json(options),
         "effort": asdict(effort),
         "n_jets": N_JETS,
         "share": SHARE,
@@ -117,30 +118,32 @@ def measure_mass(
     }
 
 
-def make_search(background: tuple[Values, int], signal: tuple[Values, int]) -> Search:
+def make_search(background: tuple[Values, int], signal: tuple[Values, int], *, like: Search | None = None) -> Search:
     """The search in masses (n,) of background and signal that are left of numbers of simulated jets.
 
-    Raises `InputError` for too few signal jets, or where no function describes the background.
+    like : a search before the cut, whose functions are taken. Raises `InputError` for too few signal jets,
+    `NotConvergedError` where the background does not determine the function.
     """
     counts, shape = (np.histogram(each[0], EDGES)[0].astype(np.float64) for each in (background, signal))
     if shape.sum() < FEWEST:
         raise InputError(f"{shape.sum():.0f} signal jets in the range of the search, expected {FEWEST}: simulate more")
-    simulated = choose_order(Spectrum(counts, EDGES), families_of("dijet"), sqrt_s=SCALE)[0]
+    families = families_of("dijet") if like is None else families_of(like.simulated.family)
+    simulated = choose_order(Spectrum(counts, EDGES), families, sqrt_s=SCALE)[0]
     expected = simulated.expected * (1 - SHARE) * N_JETS / background[1]
     tops = shape * SHARE * N_JETS / signal[1]
-    family, spurious = choose_family(expected, tops / tops.sum())
+    family, spurious = choose_family(expected, tops / tops.sum(), NESTED["dijet"] if like is None else (like.family,))
     return Search(simulated, expected, tops, family, spurious)
 
 
-def choose_family(expected: Values, template: Values) -> tuple[str, float]:
-    """The function with the fewest parameters that sees hardly any signal in an expected background, and how much."""
+def choose_family(expected: Values, template: Values, names: tuple[str, ...] = NESTED["dijet"]) -> tuple[str, float]:
+    """The first function that sees hardly any signal in an expected background, or else the least, and how much."""
     many = Spectrum(np.rint(MANY * expected), EDGES)
     found: list[tuple[str, float]] = []
-    for name in NESTED["dijet"]:
+    for name in names:
         result = fit_known(many, template, name)
         if result is None:
             continue
-        found.append((name, result.n_signal / result.n_signal_error / np.sqrt(MANY)))
+        found.append((name, float(result.n_signal / result.n_signal_error / np.sqrt(MANY))))
         if abs(found[-1][1]) < SMALL:
             return found[-1]
     if not found:
@@ -156,7 +159,7 @@ def fit_known(spectrum: Spectrum, template: Values, family: str) -> SignalFit | 
         return None
 
 
-def search_of(found: Freed, bkg_eff: float) -> tuple[Search, dict[str, Any]]:
+def search_of(found: Freed, bkg_eff: float, without: Search) -> tuple[Search, dict[str, Any]]:
     """The search after a cut on the score that is free of the mass, and what the cut keeps of all masses."""
     passing = [score > 1 - bkg_eff for score in found.freed]
     kept = []
@@ -165,14 +168,14 @@ def search_of(found: Freed, bkg_eff: float) -> tuple[Search, dict[str, Any]]:
         eff, low, high = efficiency_interval(np.array(n_passing), np.array(n_passing), n_all, n_all)
         kept.append({"value": float(eff), "low": float(low), "high": float(high)})
     (background, signal), (n_background, n_signal) = found.mass, map(len, found.mass)
-    search = make_search((background[passing[0]], n_background), (signal[passing[1]], n_signal))
+    search = make_search((background[passing[0]], n_background), (signal[passing[1]], n_signal), like=without)
     return search, {"background_efficiency": kept[0], "signal_efficiency": kept[1]}
 
 
-def after_cut(found: Freed, bkg_eff: float, effort: Effort, *, check: bool) -> dict[str, Any]:
+def after_cut(found: Freed, bkg_eff: float, without: Search, effort: Effort, *, check: bool) -> dict[str, Any]:
     """Pseudo-experiments after a cut; no significance where too few simulated jets are left."""
     try:
-        search, kept = search_of(found, bkg_eff)
+        search, kept = search_of(found, bkg_eff, without)
     except (InputError, NotConvergedError):
         return {"significance": None}
     return {**kept, **results_of(search, effort, check=check)}
@@ -257,7 +260,7 @@ def mean_over(seeds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def pseudo_experiment(without: Search, found: Freed, effort: Effort) -> dict[str, Any]:
     """One spectrum with tops in it before and after the cut of the working point, searched without knowing them."""
-    search, _ = search_of(found, WORKING_POINT)
+    search, _ = search_of(found, WORKING_POINT, without)
     rng = np.random.default_rng(43)
     passing = search.throw(rng)
     failing = np.maximum(without.background + without.signal - search.background - search.signal, 0.0)

@@ -96,8 +96,8 @@ def _dependence(score: Values, mass: Values, name: str, n_permutations: int) -> 
         scan=BKG_EFFS,
         n_eff_bins=N_BINS,
         n_permutations=n_permutations,
-        n_distance_permutations=10,
-        max_distance_jets=5000,
+        n_distance_permutations=1,
+        max_distance_jets=1000,
     )
     return mass_dependence(score, mass, np.random.default_rng(31), names=("score", name), options=options)
 
