@@ -91,24 +91,24 @@ def test_a_smooth_function_is_chosen_on_the_background_alone(search: Search) -> 
 
 
 def test_a_known_signal_is_found_as_large_as_it_is(search: Search) -> None:
-    found = known_signal(search, 40)
+    found = known_signal(search, 40, np.random.default_rng(1))
     assert found["n_failed"] == 0
     assert abs(found["pull"]) < 0.2 + 3 * found["pull_error"]
     assert found["pull_width"] == pytest.approx(1, abs=4 / np.sqrt(2 * 40))
-    nothing = known_signal(replace(search, signal=1e-6 * search.signal), 40)
+    nothing = known_signal(replace(search, signal=1e-6 * search.signal), 40, np.random.default_rng(2))
     assert nothing["significance"] < found["significance"]
 
 
 @pytest.mark.slow
 def test_pulls_are_within_a_fifth(search: Search) -> None:
-    found = known_signal(search, 400)
+    found = known_signal(search, 400, np.random.default_rng(3))
     assert abs(found["pull"]) < 0.2
     assert found["pull_width"] == pytest.approx(1, abs=4 / np.sqrt(2 * 400))
 
 
 @pytest.mark.parametrize("n_searches", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_background_alone_looks_like_a_signal_as_often_as_it_should(search: Search, n_searches: int) -> None:
-    found = background_only(search, Effort(n_searches=n_searches, n_toys=99))
+    found = background_only(search, Effort(n_searches=n_searches, n_toys=99), np.random.default_rng(4))
     rows = zip(found["fractions"], found["sizes"], found["deviations"], strict=True)
     assert all(abs(fraction - size) <= 3 * deviation for fraction, size, deviation in rows)
     assert found["deviations"][0] == pytest.approx(np.sqrt(0.05 * 0.95 / n_searches))

@@ -71,10 +71,9 @@ class Search:
         """Share of the signal in each bin."""
         return np.asarray(self.signal / self.signal.sum())
 
-    def throw(self, rng: np.random.Generator, *, with_signal: bool = True) -> Spectrum:
-        """Whole jets."""
-        expected = self.background + self.signal if with_signal else self.background
-        return Spectrum(rng.poisson(expected).astype(np.float64), EDGES)
+    def throw(self, rng: np.random.Generator) -> Spectrum:
+        """Whole jets of background and signal."""
+        return Spectrum(rng.poisson(self.background + self.signal).astype(np.float64), EDGES)
 
 
 def measure_mass(
@@ -85,19 +84,19 @@ def measure_mass(
     background, signal : QCD and top jets that entered no training, with the scores of models trained on QCD. The first
     model and its first seed are those that figures show.
     """
-    effort = effort or Effort()
+    effort, rng = effort or Effort(), np.random.default_rng(41)
     without = make_search((background.mass, len(background.mass)), (signal.mass, len(signal.mass)))
-    sculpted: dict[str, Any] = {}
-    searched: dict[str, Any] = {}
-    shown: dict[str, Any] = {}
+    alone = {"background_efficiency": 1.0, **results_of(without, effort, rng, check=True)}
+    found: dict[str, Any] = {"sculpting": {}, "search": {"without": alone, "mean": {}, "seeds": {}}, "shown": {}}
     for model, seeds in background.scores.items():
+        sculpted, searched = found["sculpting"].setdefault(model, {}), {}
         for i, seed in enumerate(seeds):
             freed = free_of_mass(background, signal, (model, seed), options)
-            rows = sculpted.setdefault(model, {})
-            rows[str(seed)] = measure_sculpting(freed, effort.n_permutations, full=i == 0)
-            found = {f"{eff:g}": after_cut(freed, eff, without, effort, check=i == 0) for eff in BKG_EFFS}
-            searched.setdefault(model, {})[str(seed)] = found
-            shown = shown or pseudo_experiment(without, freed, effort)
+            sculpted[str(seed)] = measure_sculpting(freed, effort.n_permutations, full=i == 0)
+            searched[str(seed)] = after_cuts(freed, without, effort, rng=rng, check=i == 0)
+            found["shown"] = found["shown"] or pseudo_experiment(without, freed, effort)
+        found["search"]["seeds"][model] = searched
+        found["search"]["mean"][model] = mean_over(list(searched.values()))
     return {
         "format_version": 1,
         "kind": "top_qcd_mass",
@@ -108,13 +107,7 @@ def measure_mass(
         "n_jets": N_JETS,
         "share": SHARE,
         "edges": EDGES.tolist(),
-        "sculpting": sculpted,
-        "search": {
-            "without": {"background_efficiency": 1.0, **results_of(without, effort, check=True)},
-            "seeds": searched,
-            "mean": {model: mean_over(list(seeds.values())) for model, seeds in searched.items()},
-        },
-        "shown": shown,
+        **found,
     }
 
 
@@ -172,16 +165,22 @@ def search_of(found: Freed, bkg_eff: float, without: Search) -> tuple[Search, di
     return search, {"background_efficiency": kept[0], "signal_efficiency": kept[1]}
 
 
-def after_cut(found: Freed, bkg_eff: float, without: Search, effort: Effort, *, check: bool) -> dict[str, Any]:
-    """Pseudo-experiments after a cut; no significance where too few simulated jets are left."""
-    try:
-        search, kept = search_of(found, bkg_eff, without)
-    except (InputError, NotConvergedError):
-        return {"significance": None}
-    return {**kept, **results_of(search, effort, check=check)}
+def after_cuts(
+    found: Freed, without: Search, effort: Effort, *, rng: np.random.Generator, check: bool
+) -> dict[str, dict[str, Any]]:
+    """Pseudo-experiments after each cut; no significance where too few simulated jets are left."""
+    rows: dict[str, dict[str, Any]] = {}
+    for bkg_eff in BKG_EFFS:
+        try:
+            search, kept = search_of(found, bkg_eff, without)
+        except (InputError, NotConvergedError):
+            rows[f"{bkg_eff:g}"] = {"significance": None}
+            continue
+        rows[f"{bkg_eff:g}"] = {**kept, **results_of(search, effort, rng, check=check)}
+    return rows
 
 
-def results_of(search: Search, effort: Effort, *, check: bool) -> dict[str, Any]:
+def results_of(search: Search, effort: Effort, rng: np.random.Generator, *, check: bool) -> dict[str, Any]:
     """The expected significance of the known signal, its pull, and with `check` how often background alone looks so."""
     return {
         "expected_background": float(search.background.sum()),
@@ -191,14 +190,13 @@ def results_of(search: Search, effort: Effort, *, check: bool) -> dict[str, Any]
         "simulated_p_value": search.simulated.p_value,
         "family": search.family,
         "spurious": search.spurious,
-        **known_signal(search, effort.n_fits),
-        **({"background_only": background_only(search, effort)} if check else {}),
+        **known_signal(search, effort.n_fits, rng),
+        **({"background_only": background_only(search, effort, rng)} if check else {}),
     }
 
 
-def known_signal(search: Search, n_fits: int) -> dict[str, Any]:
+def known_signal(search: Search, n_fits: int, rng: np.random.Generator) -> dict[str, Any]:
     """Median significance of the signal over a background that is fitted too, and the mean pull of its number."""
-    rng = np.random.default_rng(41)
     fits = [fit_known(search.throw(rng), search.template, search.family) for _ in range(n_fits)]
     found = [each for each in fits if each is not None]
     if len(found) < 2:
@@ -216,12 +214,10 @@ def known_signal(search: Search, n_fits: int) -> dict[str, Any]:
     }
 
 
-def background_only(search: Search, effort: Effort) -> dict[str, Any]:
+def background_only(search: Search, effort: Effort, rng: np.random.Generator) -> dict[str, Any]:
     """How often a search in background alone has a global p-value below 0.05 and 0.01."""
     truth = fit(Spectrum(search.background, EDGES), FAMILIES[search.simulated.family], sqrt_s=SCALE)
-    found = coverage(
-        truth, options_of(search, effort.n_toys), n_experiments=effort.n_searches, rng=np.random.default_rng(42)
-    )
+    found = coverage(truth, options_of(search, effort.n_toys), n_experiments=effort.n_searches, rng=rng)
     return {
         "n_searches": effort.n_searches,
         "n_toys": effort.n_toys,
@@ -251,6 +247,7 @@ def mean_over(seeds: list[dict[str, Any]]) -> dict[str, Any]:
                 "significance": float(values.mean()),
                 "significance_error": float(np.hypot(scatter, of_fits)),
                 "pull": float(pulls.mean()),
+                "pull_error": float(np.sqrt(np.sum(np.square([each["pull_error"] for each in found]))) / len(found)),
                 "background_efficiency": float(np.mean([each["background_efficiency"]["value"] for each in found])),
                 "signal_efficiency": float(np.mean([each["signal_efficiency"]["value"] for each in found])),
                 "n_seeds": len(found),
