@@ -166,7 +166,8 @@ def _experiment_of(axes: Axes, lower: Axes, shown: dict[str, Any], text: str) ->
     lines = [text]
     if shown["known"] is not None:
         lines.append(f"Tops: {shown['known']['significance']:.1f}σ")
-    lines.append(f"Largest excess anywhere: global p = {found.scan.global_p:.2g}")
+    relation = "=" if found.scan.n_above else "<"
+    lines.append(f"Largest excess anywhere: global p {relation} {found.scan.global_p:.2g}")
     handles, labels = axes.get_legend_handles_labels()
     labels = ["Pseudo-data" if label == "Data" else label for label in labels]
     axes.legend(handles, labels, loc="upper right", title="\n".join(lines), alignment="right", ncols=2)

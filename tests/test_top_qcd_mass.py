@@ -119,7 +119,7 @@ def test_everything_is_measured_and_is_json() -> None:
     seeds = {1: background.scores["model"][1], 2: background.scores["model"][1] ** 3}
     both = replace(background, scores={"model": seeds})
     tops = replace(signal, scores={"model": {seed: signal.scores["model"][1] ** (2 * seed - 1) for seed in (1, 2)}})
-    found = measure_mass(both, tops, Effort(n_permutations=5, n_fits=4, n_searches=2, n_toys=10))
+    found = measure_mass(both, tops, Effort(n_permutations=5, n_fits=4, n_searches=2, n_toys=10, n_shown=10))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(found["sculpting"]["model"]) == {"1", "2"}
     assert set(found["search"]["mean"]["model"]) == {f"{eff:g}" for eff in BKG_EFFS}

@@ -44,12 +44,14 @@ FEWEST = 20
 @dataclass(frozen=True)
 class Effort:
     """How much is repeated: permutations for the floor of a divergence; fits of the known signal for each cut; and
-    searches in background alone, with toys of their own, for each cut of the first seed."""
+    searches in background alone, with toys of their own, for each cut of the first seed; toys of the one search that is
+    shown."""
 
     n_permutations: int = 200
     n_fits: int = 200
     n_searches: int = 500
     n_toys: int = 300
+    n_shown: int = 5000
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ def pseudo_experiment(without: Search, found: Freed, effort: Effort) -> dict[str
 
 def shown_hunt(spectrum: Spectrum, search: Search, rng: np.random.Generator, effort: Effort) -> dict[str, Any]:
     """A search as a figure needs it: the largest excess, and background and signal fitted with the known shape."""
-    result = to_json(hunt(spectrum, options_of(search, effort.n_toys), rng))
+    result = to_json(hunt(spectrum, options_of(search, effort.n_shown), rng))
     result["scan"]["toy_t"] = None
     known = fit_known(spectrum, search.template, search.family)
     fitted = None if known is None else to_json(known)

@@ -32,7 +32,7 @@ WIDE_EDGES = np.arange(100.0, 241.0, 20.0)
 """Bins over the range of the search, in GeV, where few jets are and equally full ones are wide."""
 MEASURED = 1_000_000
 """Background jets that are measured at most; where there are more than twice as many, the map learns from the rest."""
-MAP_OPTIONS = FitOptions(n_nodes=(81, 25), location=(0.05, 0.04), shape=(0.5, 0.08), reach=(0.15, 0.4))
+MAP_OPTIONS = FitOptions(n_nodes=(81, 25), location=(0.5, 0.04), shape=(0.5, 0.08), reach=(0.25, 0.5))
 """Finer than by default: found on toys of a million jets whose scores depend on the mass as real ones do."""
 
 
