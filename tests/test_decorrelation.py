@@ -56,6 +56,23 @@ def test_two_columns_leave_nothing_of_either() -> None:
     assert not by_pt.distance_correlation.compatible
 
 
+def test_with_a_reach_the_ends_are_not_told_by_jets_far_away() -> None:
+    rng = np.random.default_rng(1)
+
+    def sample(place: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Scores whose shape changes where the few jets of the largest mass are."""
+        return place + 0.3 * rng.gamma(np.exp(1.5 * np.maximum(place, 0))), {"mass": 80 * np.exp(0.6 * place)}
+
+    learned, end = sample(rng.normal(size=40_000)), sample(2 + rng.exponential(0.4, 20_000))
+    options = {"share": FitOptions(), "reach": FitOptions(reach=(0.3, 0.4), fewest=(200, 500))}
+    mapped = {name: apply(fit(*learned, options=each), *end) for name, each in options.items()}
+    n_learned = np.count_nonzero(learned[1]["mass"] > 80 * np.exp(0.6 * 2))
+    for eff in (0.1, 0.2):
+        off = {name: abs(np.mean(each > 1 - eff) - eff) for name, each in mapped.items()}
+        error = np.sqrt(eff * (1 - eff) / n_learned)
+        assert off["reach"] < 3 * error < off["share"]
+
+
 def test_background_becomes_uniform_far_into_the_tail() -> None:
     score, columns = background(100_000, 3)
     mapped = apply(MAP, score, columns)

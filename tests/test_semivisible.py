@@ -194,7 +194,7 @@ def run(folder: Path, settings: Path) -> dict[str, Any]:
     """Run the study as a user does; all results by name."""
     environment = {**os.environ, "JETNAE_DATA": str(folder / "data"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "analyses.semivisible", "--settings", settings, "--runs", folder / "runs"]
-    command += ["--results", folder / "results", "--effort", "6", "3", "20"]
+    command += ["--results", folder / "results", "--effort", "6", "3", "20", "5"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return {path.stem: json.loads(path.read_text()) for path in (folder / "results").glob("*.json")}
@@ -246,6 +246,7 @@ def check_contents(found: dict[str, Any], trainings: list[str], data: Path) -> N
     search = found["search"]
     point = search["grid"]["semivisible_2000_20_03"]
     assert search["luminosity"] == 138.0
+    assert {each["n"] for each in search["background_only"].values()} == {5}
     assert point["without"]["background"] == pytest.approx(sum(search["expected"]))
     assert len(point["ae_features"]["seeds"]) == 2
     for cut in point["ae_features"]["seeds"]:

@@ -41,8 +41,11 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time, each on one core.")] = 1,
     only: Annotated[list[str] | None, typer.Option(help="Models to train, all by default.")] = None,
     effort: Annotated[
-        tuple[int, int, int], typer.Option(help="Fits, searches, and toys of each search in every pseudo-experiment.")
-    ] = (60, 20, 500),
+        tuple[int, int, int, int],
+        typer.Option(
+            help="Fits and searches with a signal, toys of each search, and searches in background alone.",
+        ),
+    ] = (60, 20, 500, 1000),
 ) -> None:
     """Do what is missing."""
     study = read_settings(settings)

@@ -20,6 +20,7 @@ from analyses.semivisible.settings import Settings
 from analyses.semivisible.tasks import Places
 from jetnae.bumphunt import FAMILIES, Fit, HuntOptions, Spectrum, fit, hunt
 from jetnae.bumphunt.signal import fit_signal
+from jetnae.bumphunt.validation import coverage
 from jetnae.errors import NotConvergedError
 from jetnae.intervals import effective_number, efficiency_interval
 from jetnae.selection import evaluate, names, parse
@@ -39,11 +40,12 @@ STRENGTH = 2.0
 
 @dataclass(frozen=True)
 class Effort:
-    """Pseudo-experiments: fits of a known signal, searches, and background-only toys of each search."""
+    """Pseudo-experiments: fits and searches with a signal, toys of each search, and searches in background alone."""
 
     n_fits: int = 60
     n_hunts: int = 20
     n_toys: int = 500
+    n_background: int = 1000
 
 
 def background_fit(background: Sample, settings: Settings) -> tuple[Fit, dict[str, float]]:
@@ -88,7 +90,28 @@ def measure_search(
         "expected": expected.tolist(),
         "background_efficiency": WORKING_POINT,
         "strength": STRENGTH,
+        "background_only": {
+            name: background_only(share * expected, effort)
+            for name, share in (("without", 1.0), ("with", WORKING_POINT))
+        },
         "grid": grid,
+    }
+
+
+def background_only(expected: Values, effort: Effort) -> dict[str, Any]:
+    """How often a search in background alone has a global p-value below 0.05 and 0.01, and how far chance may be off.
+
+    deviations : standard deviations of these shares, were the p-values right.
+    """
+    truth = fit(Spectrum(expected, EDGES), FAMILIES[SHAPE], sqrt_s=SQRT_S)
+    options = hunt_options(effort)
+    found = coverage(truth, options, n_experiments=effort.n_background, rng=np.random.default_rng(24))
+    return {
+        "n": effort.n_background,
+        "n_not_converged": found.n_not_converged,
+        "sizes": list(found.sizes),
+        "fractions": list(found.fractions),
+        "deviations": list(found.deviations),
     }
 
 
@@ -209,10 +232,15 @@ def _fit_one(counts: Any, template: Any) -> Any:
         return None
 
 
+def hunt_options(effort: Effort) -> HuntOptions:
+    """A search that does not know the signal."""
+    return HuntOptions(family=FITTED, sqrt_s=SQRT_S, n_toys=effort.n_toys, max_width=8)
+
+
 def _hunts(expected: Values, signal: Values, effort: Effort) -> dict[str, float]:
     """Quartiles of the global p-value of searches that do not know the signal."""
     rng = np.random.default_rng(23)
-    options = HuntOptions(family=FITTED, sqrt_s=SQRT_S, n_toys=effort.n_toys, max_width=8)
+    options = hunt_options(effort)
     values = []
     for _ in range(effort.n_hunts):
         spectrum = Spectrum(rng.poisson(expected + signal).astype(np.float64), EDGES)

@@ -30,13 +30,17 @@ class FitOptions:
 
     n_nodes : points per column at which the distribution of the score is known. location, shape : share of the jets
     around a node that its mean and width, and the shape of its distribution, are taken from: larger shares fluctuate
-    less and follow less.
+    less and follow less. reach : for location and for shape, how far these jets may be in normal scores of the columns,
+    where `fewest` are nearer; at the ends of a range a share reaches far into it, so that large samples, which can do
+    with a smaller one there, need this. None: any distance.
     """
 
     n_nodes: tuple[int, int] = (41, 25)
     n_levels: int = 80
     location: tuple[float, float] = (0.08, 0.04)
     shape: tuple[float, float] = (0.15, 0.08)
+    reach: tuple[float, float] | None = None
+    fewest: tuple[int, int] = (500, 3000)
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,12 @@ def fit(
     nodes = tuple(np.linspace(column.min(), column.max(), options.n_nodes[which]) for column in points.T)
     places = np.array(list(itertools.product(*nodes)))
     size = tuple(map(len, nodes))
-    n_line, n_shape = (
-        max(int(share * len(values)), FEWEST) for share in (options.location[which], options.shape[which])
-    )
-    levels = np.linspace(ndtri(0.003), ndtri(1 - 1 / n_shape), options.n_levels)
-    found = np.array([_line(place, points, values, weights, n_line) for place in places])
+    line, around = (_neighborhood(options, i, which, len(values)) for i in (0, 1))
+    levels = np.linspace(ndtri(0.003), ndtri(1 - 1 / around.most), options.n_levels)
+    found = np.array([_line(place, points, values, weights, line) for place in places])
     location, width = found[:, 0].reshape(size), found[:, 1].reshape(size)
     left = (values - _between(location, nodes, points)) / _between(width, nodes, points)
-    shape = np.array([_quantiles(left, _kernel(place, points, n_shape) * weights, ndtr(levels)) for place in places])
+    shape = np.array([_quantiles(left, _kernel(place, points, around) * weights, ndtr(levels)) for place in places])
     return QuantileMap(names, scales[:-1], scales[-1], nodes, location, width, shape.reshape(*size, -1), levels)
 
 
@@ -163,26 +165,53 @@ def _normal_scale(column: Values, weight: Values, name: str) -> NormalScale:
     return NormalScale(values, np.bincount(run, normal) / np.bincount(run))
 
 
-def _kernel(place: Values, points: Values, n_nearest: int) -> Values:
-    """Weights (n_jets,) that fall to zero beyond the `n_nearest` jets."""
+@dataclass(frozen=True)
+class _Neighborhood:
+    """Which jets tell of a place: the `most` nearest, those beyond `reach` only where `fewest` are not nearer."""
+
+    most: int
+    reach: float
+    fewest: int
+
+
+def _neighborhood(options: FitOptions, kind: int, which: int, n_jets: int) -> _Neighborhood:
+    """For location (kind 0) or shape (1), in one (which 0) or two columns."""
+    most = max(int((options.location, options.shape)[kind][which] * n_jets), FEWEST)
+    reach = np.inf if options.reach is None else options.reach[kind]
+    return _Neighborhood(most, reach, min(options.fewest[kind], most))
+
+
+def _kernel(place: Values, points: Values, near: _Neighborhood) -> Values:
+    """Weights (n_jets,) that fall to zero beyond the nearest jets."""
     distance = np.abs(points - place).max(axis=1)
-    reach = np.partition(distance, min(n_nearest, len(distance)) - 1)[min(n_nearest, len(distance)) - 1]
+    reach = _distance_of(near.most, distance)
+    if near.reach < reach:
+        reach = max(near.reach, _distance_of(near.fewest, distance))
     # a little further than the last of them: many may stand at the same distance
-    return np.asarray((1 - np.minimum(distance / (1.01 * reach + 1e-9), 1.0) ** 3) ** 3)
+    share = distance / (1.01 * reach + 1e-9)
+    kernel, inside = np.zeros(len(distance)), share < 1
+    kernel[inside] = (1 - share[inside] ** 3) ** 3
+    return kernel
 
 
-def _line(place: Values, points: Values, values: Values, weight: Values, n_nearest: int) -> tuple[float, float]:
+def _distance_of(n_nearest: int, distance: Values) -> float:
+    """How far the last of the nearest jets is."""
+    last = min(n_nearest, len(distance)) - 1
+    return float(np.partition(distance, last)[last])
+
+
+def _line(place: Values, points: Values, values: Values, weight: Values, near: _Neighborhood) -> tuple[float, float]:
     """Mean and width of the values at a place, from a straight line through the nearest jets."""
-    kernel = _kernel(place, points, n_nearest) * weight
-    near = kernel != 0
+    kernel = _kernel(place, points, near) * weight
+    some = kernel != 0
     if kernel.sum() <= 0:
         raise InputError("the weights of jets of similar mass sum to 0 or less, expected more: leave negative ones out")
-    kernel = kernel[near] / kernel[near].sum()
-    design = np.column_stack([np.ones(len(kernel)), points[near] - place])
+    kernel = kernel[some] / kernel[some].sum()
+    design = np.column_stack([np.ones(len(kernel)), points[some] - place])
     weighted = design * kernel[:, None]
     ridge = np.diag([0.0, *[1e-6] * points.shape[1]])  # for columns that are constant nearby
-    line = np.linalg.solve(design.T @ weighted + ridge, weighted.T @ values[near])
-    variance = kernel @ (values[near] - design @ line) ** 2
+    line = np.linalg.solve(design.T @ weighted + ridge, weighted.T @ values[some])
+    variance = kernel @ (values[some] - design @ line) ** 2
     return float(line[0]), float(np.sqrt(max(variance, 1e-12)))
 
 
