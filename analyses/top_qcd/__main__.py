@@ -19,9 +19,10 @@ from typing import Annotated
 
 import typer
 
-from analyses.top_qcd.measurements import Study, measure_what_can_be
+from analyses.top_qcd.measurements import measure_what_can_be
 from analyses.top_qcd.samples import measuring_sample, training_sample
 from analyses.top_qcd.settings import CLASSES, FROZEN, read_settings
+from analyses.top_qcd.study import Study
 from analyses.top_qcd.tasks import Places, Task, missing, run
 
 HERE = Path(__file__).parents[1] / "results"
