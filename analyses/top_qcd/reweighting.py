@@ -65,7 +65,8 @@ def reweight(
 ) -> Reweighted:
     """Ratios of histograms of signal (n,) and background (m,) over common axes.
 
-    Jets beyond the edges, and in bins with fewer than `fewest` of either, get weight 0 in both samples.
+    Jets beyond the edges, and in bins with fewer than `fewest` of either, get weight 0 in both samples. The ratios are
+    taken as they are: errors from a bootstrap of jets do not know that they fluctuate, too.
     """
     places = [_places(each, axes) for each in (signal, background)]
     n_bins = int(np.prod([len(edges) - 1 for edges in axes.values()]))

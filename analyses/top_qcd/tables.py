@@ -66,7 +66,10 @@ def over_seeds(found: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 
 def rejection(curves: Sequence[RocCurve], i: int) -> dict[str, Any]:
-    """Background rejection at a signal efficiency, from the mean background efficiency over seeds."""
+    """Background rejection at a signal efficiency, from the mean background efficiency over seeds.
+
+    low : that of the largest upper end of any seed, which is a bound where no background passes and `value` is None.
+    """
     points = [asdict(curve.points[i]) for curve in curves]
     effs = [(point["bkg_eff"]["value"], (point["bkg_eff"]["high"] - point["bkg_eff"]["low"]) / 2) for point in points]
     mean = over_seeds(effs)
@@ -75,6 +78,7 @@ def rejection(curves: Sequence[RocCurve], i: int) -> dict[str, Any]:
         "sig_eff": points[0]["target"],
         "value": 1 / mean["value"] if known else None,
         "error": mean["error"] / mean["value"] ** 2 if known else None,
+        "low": 1 / max(point["bkg_eff"]["high"] for point in points),
     }
 
 
