@@ -10,7 +10,6 @@ are there. What is there, with its scores in the folder of runs, is not done aga
 The other class enters no training and no choice of a state, but by the stated share in the scan of contaminations.
 """
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -20,7 +19,7 @@ from typing import Annotated
 import typer
 
 from analyses.top_qcd.measurements import measure_what_can_be
-from analyses.top_qcd.samples import measuring_sample, training_sample
+from analyses.top_qcd.samples import data_folder, measuring_sample, training_sample
 from analyses.top_qcd.settings import CLASSES, FROZEN, read_settings
 from analyses.top_qcd.study import Study
 from analyses.top_qcd.tasks import Places, Task, missing, run
@@ -42,16 +41,17 @@ def main(
     """Do what is missing."""
     study = read_settings(settings, data)
     folder = FOLDERS.get(data, f"top_qcd_{data}")
-    prepared = Path(os.environ.get("JETNAE_DATA", "data")) / "prepared"
-    places = Places(settings, data, prepared / folder, runs or Path("runs") / folder, results or HERE / folder)
+    places = Places(
+        settings, data, data_folder() / "prepared" / folder, runs or Path("runs") / folder, results or HERE / folder
+    )
     places.results.mkdir(parents=True, exist_ok=True)
     tasks = [task for task in missing(study, places) if not only or {task.group, task.model, task.name} & {*only}]
     _prepare(tasks, places)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for line in pool.map(partial(run, places=places), tasks):
             typer.echo(line)
-    for name in measure_what_can_be(Study(study, places)):
-        typer.echo(f"{places.result(name)} written")
+    for line in measure_what_can_be(Study(study, places)):
+        typer.echo(line)
 
 
 def _prepare(tasks: list[Task], places: Places) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -26,10 +26,19 @@ from jetnae.files import write_bytes
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured, on the trainings of which group."""
+    """What is measured, on the trainings of which group.
+
+    has_signals : also of the classes that nothing is trained on. has_images : too many numbers for a line each.
+    """
 
     group: str
     measure: Callable[[Study], Mapping[str, Any]]
+    has_signals: bool = False
+    has_images: bool = False
+
+    def samples(self, study: Study) -> tuple[str, ...]:
+        """Further classes that it needs; the reference set has none."""
+        return study.settings.signals if self.has_signals else ()
 
 
 def measure_headline(study: Study) -> dict[str, Any]:
@@ -72,10 +81,9 @@ def measure_contamination(study: Study) -> dict[str, Any]:
 def measure_new_signals(study: Study) -> dict[str, Any]:
     """Signals that nothing was chosen by, tagged by the models of the headline that were trained on QCD."""
     tasks, background = study.tasks("headline", "qcd"), study.prepared("qcd")[0]
-    found, inputs = {}, []
+    found = {}
     for name in study.settings.signals:
-        jets, about = study.prepared(name)
-        inputs.append(about)
+        jets, _ = study.prepared(name)
         rows: dict[str, list[ByClass]] = {}
         for task in tasks:
             each = {name: _scored(task, name, jets, study), "qcd": study.scores(task)["qcd"]}
@@ -88,53 +96,60 @@ def measure_new_signals(study: Study) -> dict[str, Any]:
             "mass": float(np.median(jets.mass)),
             "rows": _table(rows, (name, "qcd"), study, weights),
         }
-    return {"trained": "qcd", "signals": found, "signal_inputs": checksums(*inputs)}
+    return {"trained": "qcd", "signals": found}
 
 
-def mass_inputs(study: Study) -> dict[str, dict[str, dict[str, Values]]]:
-    """Of every training of the headline by name, of both classes: score, mass and pt (n,) of the measuring jets."""
-    jets = study.jets()
-    return {
-        task.name: {
-            name: {"score": found, "mass": jets[name].mass, "pt": jets[name].pt}
-            for name, found in study.scores(task).items()
-        }
-        for task in study.tasks("headline")
-    }
+def mass_inputs(study: Study) -> dict[str, dict[str, Any]]:
+    """Of the measuring jets of both classes: mass and pt (n,), and scores (n,) by model and seed, trained on QCD.
+
+    What a measurement of the mass takes: it is one more function of the study, and one more entry below.
+    """
+    scores: dict[str, dict[str, dict[int, Values]]] = {name: {} for name in CLASSES}
+    for task in study.tasks("headline", "qcd"):
+        for name, found in study.scores(task).items():
+            scores[name].setdefault(task.model, {})[task.seed] = found
+    return {name: {"mass": each.mass, "pt": each.pt, "scores": scores[name]} for name, each in study.jets().items()}
 
 
 MEASUREMENTS: dict[str, Measurement] = {
     "headline": Measurement("headline", measure_headline),
     "contamination": Measurement("contamination", measure_contamination),
     "variants": Measurement("variants", measure_variants),
-    "figures": Measurement("headline", measure_figures),
-    "new_signals": Measurement("headline", measure_new_signals),
+    "figures": Measurement("headline", measure_figures, has_images=True),
+    "new_signals": Measurement("headline", measure_new_signals, has_signals=True),
 }
 """All results but those of single trainings, by file name, in the order in which they are made."""
 
 
-def measure_what_can_be(study: Study) -> list[str]:
-    """Make the results whose trainings are there, unless these made them before; returns the names of new ones."""
-    made = []
+def measure_what_can_be(study: Study) -> Iterator[str]:
+    """Make the results whose trainings are there, unless these made them before; yields a line about each."""
     for name, each in MEASUREMENTS.items():
         tasks, path = study.tasks(each.group), study.places.result(name)
-        if not all(is_done(task, study.places) for task in tasks) or not _has_jets(name, study):
+        if not all(is_done(task, study.places) for task in tasks):
             continue
         origin = made_from(tasks, study)
         if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == origin:
             continue
-        content = {
-            "format_version": 1,
-            "kind": f"top_qcd_{name}",
-            "made_from": origin,
-            **each.measure(study),
-            "settings": study.settings.as_json(),
-            "inputs": checksums(*(study.prepared(name)[1] for name in CLASSES)),
-            "versions": dict(versions()),
-        }
-        write_bytes(path, (json.dumps(content, indent=1) + "\n").encode(), force=True)
-        made.append(name)
-    return made
+        absent = study.absent(each.samples(study))
+        if absent:
+            yield f"{name}: not measured without {', '.join(absent)}"
+        else:
+            text = json.dumps(_result(name, origin, study), indent=None if each.has_images else 1)
+            write_bytes(path, (text + "\n").encode(), force=True)
+            yield f"{path} written"
+
+
+def _result(name: str, origin: str, study: Study) -> dict[str, Any]:
+    measurement = MEASUREMENTS[name]
+    return {
+        "format_version": 1,
+        "kind": f"top_qcd_{name}",
+        "made_from": origin,
+        **measurement.measure(study),
+        "settings": study.settings.as_json(),
+        "inputs": checksums(*(study.prepared(each)[1] for each in (*CLASSES, *measurement.samples(study)))),
+        "versions": dict(versions()),
+    }
 
 
 def made_from(tasks: list[Task], study: Study) -> str:
@@ -143,11 +158,6 @@ def made_from(tasks: list[Task], study: Study) -> str:
     for task in tasks:
         digest.update(json.dumps(study.result(task)["provenance"], sort_keys=True).encode())
     return digest.hexdigest()[:16]
-
-
-def _has_jets(name: str, study: Study) -> bool:
-    """Whether there is something to measure: the reference set has no other signals."""
-    return name != "new_signals" or bool(study.settings.signals)
 
 
 def _scored(task: Task, name: str, jets: Sample, study: Study) -> Values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -159,6 +160,11 @@ def _sample_of(jets: Jets, image: ImageSpec) -> Sample:
     squares = np.square(images, dtype=np.float64).sum(axis=(1, 2))
     pt, mass = (np.asarray(each, dtype=np.float64) for each in (jets.pt, jets.mass))
     return Sample(images, pt, mass, found["multiplicity"], found["girth"], found["ptd"], squares)
+
+
+def data_folder() -> Path:
+    """Where data files are looked up."""
+    return Path(os.environ.get("JETNAE_DATA", "data"))
 
 
 def checksums(*abouts: Mapping[str, Any]) -> dict[str, str]:
