@@ -26,6 +26,8 @@ NAMES = {
     "kde_mass_multiplicity": "density of mass, multiplicity",
     "pca_10": "10 principal components",
 }
+LEGEND = 0.4
+"""Signal efficiency where legends begin."""
 
 
 def draw(*, improvement: bool) -> Figure:
@@ -47,10 +49,10 @@ def draw(*, improvement: bool) -> Figure:
 
 
 def draw_curve(axes: Axes, curves: dict[str, Any], name: str, *, improvement: bool) -> float:
-    """One score; returns the highest point beside the legend."""
+    """One score, where enough background passes; returns the highest point below the legend."""
     sig_eff, effs = np.array(curves["sig_eff"]), np.array(curves[name]["bkg_eff"])
     number = list(NAMES).index(name)
-    told = effs.mean(axis=0) * curves["n_background"] >= (curves["fewest"] if improvement else 1.5)
+    told = effs.mean(axis=0) * curves["n_background"] >= (curves["fewest"] if improvement else 4)
     values = (sig_eff / np.sqrt(effs) if improvement else 1 / effs)[:, told]
     text = NAMES[name] + (" (small values)" if curves[name]["reversed"] else "")
     mean = values.mean(axis=0) if improvement else 1 / effs[:, told].mean(axis=0)
@@ -58,7 +60,7 @@ def draw_curve(axes: Axes, curves: dict[str, Any], name: str, *, improvement: bo
     if len(values) > 1:
         low, high = values.min(axis=0), values.max(axis=0)
         axes.fill_between(sig_eff[told], low, high, color=COLORS[number], alpha=0.3, linewidth=0)
-    return float(values[:, sig_eff[told] > 0.1].max(initial=1.0))
+    return float(values[:, sig_eff[told] > LEGEND].max(initial=1.0))
 
 
 def finish(axes: Axes, highest: float, *, improvement: bool) -> None:
@@ -67,9 +69,9 @@ def finish(axes: Axes, highest: float, *, improvement: bool) -> None:
     axes.plot(x, np.sqrt(x) if improvement else 1 / x, color="0.6", linestyle=":", linewidth=1.5, label="chance")
     axes.set(xlim=(0, 1), xlabel="Signal efficiency $\\epsilon_S$")
     if improvement:
-        axes.set(ylim=(0, 1.9 * highest), ylabel="Significance improvement $\\epsilon_S$ / √$\\epsilon_B$")
+        axes.set(ylim=(0, 1.8 * highest), ylabel="Significance improvement $\\epsilon_S$ / √$\\epsilon_B$")
     else:
-        axes.set(yscale="log", ylim=(0.8, highest**1.8), ylabel="Background rejection 1/$\\epsilon_B$")
+        axes.set(yscale="log", ylim=(0.8, 2 * highest**1.75), ylabel="Background rejection 1/$\\epsilon_B$")
 
 
 if __name__ == "__main__":

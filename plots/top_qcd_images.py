@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from jetnae.plotting import PAGE, annotate, save_figure, style
+from jetnae.plotting import PAGE, save_figure, style
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "analyses" / "results" / "top_qcd" / "figures.json"
@@ -21,36 +21,34 @@ TRAINED = {"qcd": "QCD", "top": "tops"}
 N_SINGLE = 3
 
 
-def draw_rows(rows: dict[str, list[Any]], columns: list[str]) -> Figure:
+def draw_rows(rows: list[tuple[str, list[Any]]], columns: list[str]) -> Figure:
     """Images in rows with names, on one logarithmic scale of the pixels."""
-    high = max(float(np.max(image)) for images in rows.values() for image in images)
-    norm, n = LogNorm(high / 1e3, high), len(columns)
+    high = max(float(np.max(image)) for _, images in rows for image in images)
+    norm, n = LogNorm(high / 1e3, high), len(rows[0][1])
     with style():
-        width = PAGE / (n + 0.9)
-        figure = Figure(figsize=(PAGE, width * len(rows) + 1.2), layout="constrained")
+        figure = Figure(figsize=(PAGE, 0.87 * PAGE / n * len(rows) + 1.0), layout="constrained")
         grid = figure.subplots(len(rows), n, squeeze=False)
-        for i, (axes_row, (name, images)) in enumerate(zip(grid, rows.items(), strict=True)):
-            for axes, image, column in zip(axes_row, images, columns, strict=True):
+        for axes_row, (name, images) in zip(grid, rows, strict=True):
+            for axes, image in zip(axes_row, images, strict=True):
                 shown = axes.imshow(np.maximum(image, high / 1e3), norm=norm, origin="lower", cmap="viridis")
                 axes.set(xticks=[], yticks=[])
                 axes.minorticks_off()
-                if i == len(rows) - 1:
-                    axes.set_xlabel(column, loc="center")
             axes_row[0].set_ylabel(name, loc="center")
+        for axes, column in zip(grid[-1], columns, strict=False):
+            axes.set_xlabel(column, loc="center")
         figure.colorbar(shown, ax=grid, label="Pixel", shrink=0.9, pad=0.01)
-        annotate(grid[0, 0], grid[0, -1], title=TITLE)
+        figure.suptitle(TITLE, x=0.03, ha="left", fontsize=20)  # above all columns: over the first it would widen it
     return figure
 
 
 def draw_reconstructions(found: dict[str, Any], model: str) -> Figure:
     """Averages and single jets of both classes; below, reconstructions by the models of both directions."""
-    columns, rows = [], {"Jets": []}
-    for name, text in CLASSES.items():
-        columns += [f"{text}, average", *[f"{text} jet {i + 1}" for i in range(N_SINGLE)]]
-        rows["Jets"] += pick(found["images"][name])
+    columns = [f"{text}, {each}" for text in CLASSES.values() for each in ("mean", *range(1, N_SINGLE + 1))]
+    rows = [("Jets", [image for name in CLASSES for image in pick(found["images"][name])])]
     for trained, each in found["trained"].items():
         made = each["models"][model]["reconstructions"]
-        rows[f"{model.upper()}, {TRAINED[trained]}"] = [image for name in CLASSES for image in pick(made[name])]
+        images = [image for name in CLASSES for image in pick(made[name])]
+        rows.append((f"{model.upper()} ({TRAINED[trained]})", images))
     return draw_rows(rows, columns)
 
 
@@ -61,13 +59,11 @@ def pick(images: dict[str, Any]) -> list[Any]:
 
 def draw_negatives(found: dict[str, Any]) -> Figure:
     """Jets of each class, and what the model that learned from them makes without any jet."""
-    rows = {}
+    rows = []
     for trained, text in CLASSES.items():
-        rows[f"{text} jets"] = found["images"][trained]["single"]
-        rows["Negative" if trained == "qcd" else "Negative "] = found["trained"][trained]["models"]["nae"][
-            "negative_samples"
-        ]
-    return draw_rows(rows, [f"{i + 1}" for i in range(len(next(iter(rows.values()))))])
+        made = found["trained"][trained]["models"]["nae"]["negative_samples"]
+        rows += [(f"{text} jets", found["images"][trained]["single"]), (f"NAE ({TRAINED[trained]})", made)]
+    return draw_rows(rows, [])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from jetnae.plotting import COLORS, PAGE, annotate, save_figure, style
 from jetnae.plotting.style import MARKERS
@@ -42,8 +43,9 @@ def draw_energies() -> Figure:
                 highest = max(max(shares) for shares in shown.values())
                 axes.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.55 * highest))
                 axes.set(xlabel="Energy $E(x)$", ylabel="Fraction per bin")
-                if edges[0] <= 0:
-                    axes.set(xscale="linear")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+                axes.xaxis.set_minor_formatter(NullFormatter())
                 axes.legend(loc="upper right", title=f"{text}, trained on {TRAINED[trained]}", alignment="left")
         annotate(grid[0, 0], grid[0, -1], title=TITLE)
     return figure

@@ -215,7 +215,7 @@ def small_settings(folder: Path) -> Path:
     small: dict[str, Any] = {"n_jets": 300, "pretrain_steps": 60, "n_steps": 20}
     found["headline"] |= {**small, "seeds": [1, 2]}
     found["contamination"] |= {**small, "seeds": [1], "shares": [0.0, 0.5, 1.0]}
-    found["variants"] |= {**small, "models": ["dae", "vae", "mpdr_r", "nae_smearing_0"]}
+    found["variants"] |= {**small, "models": ["vae", "mpdr_r", "nae_smearing_0"]}
     path = folder / "settings.toml"
     path.write_text(to_toml(found))
     return path

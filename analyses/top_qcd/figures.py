@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analyses.top_qcd.samples import Sample, Values
+from analyses.top_qcd.samples import OBSERVABLES, Sample, Values
 from analyses.top_qcd.settings import CLASSES
 from analyses.top_qcd.study import ByClass, Study, other
-from analyses.top_qcd.tables import samples_of
 from analyses.top_qcd.tasks import Task
 from jetnae.checkpoint import load_checkpoint
 from jetnae.models.chains import Density
 from jetnae.models.model import energies
-from jetnae.roc import RocOptions, roc_curve
+from jetnae.roc import RocOptions, make_samples, roc_curve
 
 CURVES = ("mass", "kde_mass", "kde_mass_multiplicity", "pca_10")
 """Baselines whose curves are drawn beside the models."""
@@ -56,21 +55,25 @@ def curves(trained: str, study: Study) -> dict[str, Any]:
     rows = {**study.by_model(study.tasks("headline", trained)), **{name: learned[name] for name in CURVES}}
     found: dict[str, Any] = {"sig_eff": GRID.round(4).tolist(), "fewest": FEWEST}
     for name, seeds in rows.items():
-        made = [_curve(each, other(trained), trained) for each in seeds]
+        made = [_curve(each, (other(trained), trained), both_signs=name in OBSERVABLES) for each in seeds]
         found[name] = {"reversed": made[0][0], "bkg_eff": [_digits(each) for _, each in made]}
     found["n_background"] = len(seeds[0][trained])
     return found
 
 
-def _curve(scores: ByClass, signal: str, background: str) -> tuple[bool, Values]:
-    """Whether small scores are the anomalous ones, and background efficiencies on the grid, at least one jet."""
-    pair = scores[signal], scores[background]
-    _, samples = samples_of((np.ones(len(pair[0])), np.ones(len(pair[1]))))
+def _curve(scores: ByClass, names: tuple[str, str], *, both_signs: bool) -> tuple[bool, Values]:
+    """Whether small scores are the anomalous ones, and background efficiencies on the grid, at least one jet.
+
+    both_signs : take the better sign, of an observable that is large for one of the classes; else large scores.
+    """
+    pair = scores[names[0]], scores[names[1]]
+    samples = make_samples(np.repeat([1, 0], list(map(len, pair))))
     options = RocOptions(sig_effs=(), bkg_effs=(), n_bootstrap=2, n_points=2000)
-    both = [
-        roc_curve(np.concatenate(pair), samples, np.random.default_rng(0), reverse=r, options=options) for r in (0, 1)
+    found = [
+        roc_curve(np.concatenate(pair), samples, np.random.default_rng(0), reverse=reverse, options=options)
+        for reverse in ((False, True) if both_signs else (False,))
     ]
-    best = max(both, key=lambda curve: curve.auc.value)
+    best = max(found, key=lambda curve: curve.auc.value)
     passing = np.interp(GRID, np.append(0, best.sig_eff), np.append(0, best.bkg_eff))
     return best.reversed, np.maximum(passing, 1 / len(pair[1]))
 
