@@ -1,13 +1,14 @@
 # make demo   from an empty folder to scores and a figure
 # make test   lint, types, import layers, tests
 # make study-semivisible   semivisible jets in QCD: simulation, training, analysis, figures; goes on where it was left
+# make study-top-qcd   top jets in QCD and QCD jets in tops: the same
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := $(or $(JETNAE_DATA),data)
 
-.PHONY: demo test test-slow study-semivisible fuzz benchmark format clean
+.PHONY: demo test test-slow study-semivisible study-top-qcd fuzz benchmark format clean
 
 # Installed anew when what it is made from changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -53,6 +54,24 @@ study-semivisible: $(SVJ_FILES)
 	JETNAE_DATA=$(DATA) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
 		$(BIN)/python -m analyses.semivisible --workers 2 --runs $(DATA)/runs/semivisible
 	$(BIN)/python plots/semivisible.py
+
+# file : process : jets : seed of the simulation
+TOP_QCD_SAMPLES := qcd:qcd:150000:1 qcd_small:qcd:20000:11 top:top:60000:21 top_2:top:60000:22 top_small:top:10000:12 \
+                   w:w:10000:31
+TOP_QCD_FILES := $(DATA)/semivisible_2000_20_03.root
+
+define top_qcd_sample
+TOP_QCD_FILES += $(DATA)/$(1).root
+$(DATA)/$(1).root: | $(VENV)/.installed
+	$(BIN)/python data_recipes/qcd_top.py --process $(2) --name $(1) --n-jets $(3) --seed $(4) --workers 2 \
+		--output-dir $(DATA)
+endef
+$(foreach sample,$(TOP_QCD_SAMPLES),$(eval $(call top_qcd_sample,$(word 1,$(subst :, ,$(sample))),$(word 2,$(subst :, ,$(sample))),$(word 3,$(subst :, ,$(sample))),$(word 4,$(subst :, ,$(sample))))))
+
+study-top-qcd: $(TOP_QCD_FILES)
+	JETNAE_DATA=$(DATA) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
+		$(BIN)/python -m analyses.top_qcd --workers 2 --runs $(DATA)/runs/top_qcd
+	for figure in plots/top_qcd_*.py; do $(BIN)/python $$figure || exit 1; done
 
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m tests.fuzz --seconds 600

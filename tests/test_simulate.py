@@ -34,6 +34,7 @@ from jetnae.simulate import (
     semivisible,
     simulate_chunk,
     top,
+    w,
     weighted_qcd,
 )
 
@@ -200,6 +201,26 @@ def test_top_jets_weigh_as_much_as_the_top(qcd_job: Job) -> None:
     energy, *momentum = tops.jet["truth"].astype(float).T
     top_mass = np.sqrt(energy**2 - np.sum(np.square(momentum), axis=0))
     assert np.median(top_mass) == pytest.approx(172, abs=5)
+
+
+def test_w_jets_weigh_as_much_as_the_w_whose_quarks_they_hold() -> None:
+    job = Job(w(), JetCuts(matched_only=True), seed=5, chunk_size=300)
+    chunk = simulate_chunk(job, 0)
+    assert (chunk.jet["label"] == 1).all()
+    assert 75 < np.median(chunk.jet["mass"]) < 95
+    energy, *momentum = chunk.jet["truth"].astype(float).T
+    mass = np.sqrt(energy**2 - np.sum(np.square(momentum), axis=0))
+    assert np.median(mass) == pytest.approx(80.4, abs=2)
+    truth = generate(job.process, 100, seed=5).truth
+    assert truth.p4.shape == (100, 2, 4)
+    assert truth.prongs.shape == (100, 2, 2, 2)
+    # momenta of the quarks sum to that of their W, so that it moves in their plane, between them
+    eta, phi = truth.prongs[..., 0], truth.prongs[..., 1]
+    quarks = np.stack([np.cos(phi), np.sin(phi), np.sinh(eta)], axis=-1) / np.cosh(eta)[..., None]
+    boson = truth.p4[..., 1:] / np.linalg.norm(truth.p4[..., 1:], axis=-1, keepdims=True)
+    whole = np.arccos(np.sum(quarks[:, :, 0] * quarks[:, :, 1], axis=-1))
+    parts = np.arccos(np.sum(quarks * boson[:, :, None], axis=-1))
+    np.testing.assert_allclose(parts.sum(axis=-1), whole, atol=1e-6)
 
 
 def test_semivisible_events_miss_momentum() -> None:

@@ -32,6 +32,7 @@ from jetnae.simulate.processes import (  # noqa: E402
     semivisible,
     soft,
     top,
+    w,
     weighted_qcd,
 )
 from jetnae.simulate.run import Request, Summary, produce  # noqa: E402
@@ -81,6 +82,7 @@ __all__ = [
     "simulate_chunk",
     "soft",
     "top",
+    "w",
     "weighted_qcd",
     "with_progress",
     "write_crossings",

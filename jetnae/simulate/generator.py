@@ -126,6 +126,11 @@ def _truth(record: ak.Array, process: Process) -> Truth:
         quark = outgoing & (abs(record.id) == 4900101)
         p4 = _sorted_momenta(record[quark], record.id[quark], n=2)
         return Truth(p4, _directions(p4)[:, :, None, :])
+    if process.truth == "w":
+        quark = outgoing & (abs(record.id) <= 5) & (abs(mother) == 24)
+        prongs = _sorted_momenta(record[quark], mother[quark] > 0, n=4)
+        bosons = record[record.mother1[quark & (record.id > 0)]]
+        return Truth(_sorted_momenta(bosons, bosons.id, n=2), _directions(prongs).reshape(-1, 2, 2, 2))
     quark = outgoing & (abs(record.id) <= 5) & ((abs(mother) == 6) | (abs(mother) == 24))
     prongs = _sorted_momenta(record[quark], mother[quark] > 0, n=6)
     from_top = quark & (abs(mother) == 6)

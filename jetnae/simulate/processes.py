@@ -17,7 +17,7 @@ class Process:
     name: str
     code: int
     settings: tuple[str, ...]
-    truth: Literal["none", "top", "dark"] = "none"
+    truth: Literal["none", "top", "w", "dark"] = "none"
     bias_power: float = 0.0
     bias_reference: float = 1.0
     veto: float | None = None
@@ -39,6 +39,18 @@ def top(*, pt_hat_min: float = 500.0, pt_hat_max: float = 750.0) -> Process:
         *_pt_hat(pt_hat_min, pt_hat_max),
     )
     return Process("top", 1, settings, truth="top")
+
+
+def w(*, pt_hat_min: float = 500.0, pt_hat_max: float = 750.0) -> Process:
+    """W pairs at 14 TeV, both decaying to quarks; pTHat window in GeV."""
+    settings = (
+        "WeakDoubleBoson:ffbar2WW = on",
+        "24:onMode = off",
+        "24:onIfAny = 1 2 3 4 5",
+        *_beam(14000.0),
+        *_pt_hat(pt_hat_min, pt_hat_max),
+    )
+    return Process("w", 4, settings, truth="w")
 
 
 def weighted_qcd(*, pt_hat_min: float = 150.0, bias_power: float = 4.0) -> Process:
