@@ -1,0 +1,1 @@
+"""Top jets in QCD and QCD jets in tops."""

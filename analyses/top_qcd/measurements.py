@@ -13,6 +13,7 @@ import numpy as np
 
 from analyses.top_qcd.baselines import baseline_scores
 from analyses.top_qcd.figures import measure_figures
+from analyses.top_qcd.masses import measure_masses
 from analyses.top_qcd.reweighting import KINDS, reweighted
 from analyses.top_qcd.samples import Sample, Values, checksums, versions
 from analyses.top_qcd.settings import CLASSES
@@ -29,12 +30,14 @@ class Measurement:
     """What is measured, on the trainings of which group.
 
     has_signals : also of the classes that nothing is trained on. has_images : too many numbers for a line each.
+    fewest : QCD jets to measure with that it needs.
     """
 
     group: str
     measure: Callable[[Study], Mapping[str, Any]]
     has_signals: bool = False
     has_images: bool = False
+    fewest: int = 0
 
     def samples(self, study: Study) -> tuple[str, ...]:
         """Further classes that it needs; the reference set has none."""
@@ -99,23 +102,12 @@ def measure_new_signals(study: Study) -> dict[str, Any]:
     return {"trained": "qcd", "signals": found}
 
 
-def mass_inputs(study: Study) -> dict[str, dict[str, Any]]:
-    """Of the measuring jets of both classes: mass and pt (n,), and scores (n,) by model and seed, trained on QCD.
-
-    What a measurement of the mass takes: it is one more function of the study, and one more entry below.
-    """
-    scores: dict[str, dict[str, dict[int, Values]]] = {name: {} for name in CLASSES}
-    for task in study.tasks("headline", "qcd"):
-        for name, found in study.scores(task).items():
-            scores[name].setdefault(task.model, {})[task.seed] = found
-    return {name: {"mass": each.mass, "pt": each.pt, "scores": scores[name]} for name, each in study.jets().items()}
-
-
 MEASUREMENTS: dict[str, Measurement] = {
     "headline": Measurement("headline", measure_headline),
     "contamination": Measurement("contamination", measure_contamination),
     "variants": Measurement("variants", measure_variants),
     "figures": Measurement("headline", measure_figures, has_images=True),
+    "mass": Measurement("headline", measure_masses, fewest=5000),
     "new_signals": Measurement("headline", measure_new_signals, has_signals=True),
 }
 """All results but those of single trainings, by file name, in the order in which they are made."""
@@ -133,6 +125,8 @@ def measure_what_can_be(study: Study) -> Iterator[str]:
         absent = study.absent(each.samples(study))
         if absent:
             yield f"{name}: not measured without {', '.join(absent)}"
+        elif (found := len(study.prepared("qcd")[0])) < each.fewest:
+            yield f"{name}: not measured with {found} QCD jets, fewer than {each.fewest}"
         else:
             text = json.dumps(_result(name, origin, study), indent=None if each.has_images else 1)
             write_bytes(path, (text + "\n").encode(), force=True)

@@ -26,6 +26,7 @@ from jetnae.jets import Jets, select
 from jetnae.training_data import data_path
 
 Values = npt.NDArray[np.floating[Any]]
+ALL = 2**62
 OBSERVABLES = ("mass", "girth", "multiplicity", "ptd", "squares")
 """What no training is needed for."""
 
@@ -85,6 +86,12 @@ def training_sample(name: str, image: ImageSpec, n_jets: int, settings: Settings
     if len(sample) < n_jets:
         raise InputError(f"{name}: {len(sample)} jets to train on, expected {n_jets}: simulate more, or lower n_jets")
     return sample.take(slice(n_jets)), about
+
+
+def unused_sample(name: str, n_jets: int, settings: Settings, folder: Path) -> tuple[Sample, Any]:
+    """The jets of a class to train on behind the first `n_jets`, which trainings take."""
+    sample, about = prepare(Wanted(name, True, settings.image, ALL), settings, folder)
+    return sample.take(slice(n_jets, None)), about
 
 
 def measuring_sample(name: str, image: ImageSpec, settings: Settings, folder: Path) -> tuple[Sample, Any]:

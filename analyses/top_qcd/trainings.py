@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from torch import Tensor
 from analyses.top_qcd.samples import Sample, Values
 from analyses.top_qcd.settings import Configuration
 from jetnae.checkpoint import Validity, load_checkpoint
-from jetnae.diagnostics import judge, measure
-from jetnae.diagnostics.result import Diagnosis
+from jetnae.diagnostics import measure, summarize
 from jetnae.models.chains import Density
 from jetnae.models.model import energies, squared_error
 from jetnae.training import train_on
@@ -74,19 +73,7 @@ def diagnosis(trained: Trained, held_out: Sample, seed: int) -> dict[str, Any]:
     x, model = torch.from_numpy(held_out.images)[order], trained.model
     if isinstance(model, Density):
         found = measure(model, x, trained.mean, torch.Generator().manual_seed(seed))
-        return {**numbers(found), "verdict": judge(found).kind, "reasons": list(judge(found).reasons)}
+        return summarize(found)
     with torch.no_grad():
         error = energies(lambda x: squared_error(x, model.reconstruct(x)), x).mean()
     return {"reconstruction": float(error / squared_error(x, trained.mean).mean()), "verdict": None}
-
-
-def numbers(found: Diagnosis) -> dict[str, Any]:
-    """Ratios of energies, distances in floors, and reconstruction errors in units of that of the mean image."""
-    floor, reconstruction = found.distances.floor.value, found.reconstruction
-    return {
-        "ratio": asdict(found.energies.ratio),
-        "ratio_long": asdict(found.energies.ratio_long),
-        "floors": {name: each.value / floor for name, each in found.distances.samples.items()},
-        "reconstruction": (reconstruction.model or 0.0) / reconstruction.mean_image,
-        "ten_components": (reconstruction.pca or 0.0) / reconstruction.mean_image,
-    }
