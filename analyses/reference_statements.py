@@ -1,4 +1,4 @@
-"""What cuts on the score of the bundled model do to tops and to QCD jets.
+"""What cuts on the score of the bundled model of images do to tops and to QCD jets.
 
     python analyses/reference_statements.py
 
@@ -25,11 +25,11 @@ from jetnae.decorrelation import apply, fit
 from jetnae.files import write_bytes
 from jetnae.results import to_json
 from jetnae.roc import Roc, RocOptions, compare, make_samples
-from jetnae.scoring import DEFAULT_MODEL
 from jetnae.sculpting import Sculpting, mass_dependence
 from jetnae.training_data import data_path
 
 Values = npt.NDArray[np.float64]
+MODEL = "qcd_ak8_nae"
 BACKGROUND, SIGNAL = "qcd_small.root", "top_small.root"
 BASELINES = ("mass", "n_constituents", "sum_sq")
 RESULTS = Path(__file__).parent / "results"
@@ -62,7 +62,7 @@ def main() -> None:
 
 def scored(file: str, *, label: int) -> Scored:
     """Score the jets of a file with the bundled model; those with this label, in the validity range, with a score."""
-    found = jetnae.score(data_path(file))
+    found = jetnae.score(data_path(file), MODEL)
     chosen = found.in_range & (found.jets.label == label) & np.isfinite(found.score)
     everything: dict[str, Any] = {"score": found.score, "mass": found.jets.mass, "sum_sq": found.sum_sq}
     everything["n_constituents"] = found.jets.n_constituents
@@ -74,7 +74,7 @@ def separation(signal: Scored, background: Scored) -> Roc:
     """ROC curves of the model and of the baselines."""
     label = np.repeat([1, 0], [len(signal.event), len(background.event)])
     joined = {name: np.concatenate([signal.columns[name], background.columns[name]]) for name in ("score", *BASELINES)}
-    models, baselines = {DEFAULT_MODEL: joined["score"]}, {name: joined[name] for name in BASELINES}
+    models, baselines = {MODEL: joined["score"]}, {name: joined[name] for name in BASELINES}
     options = RocOptions(n_points=N_POINTS)
     found = compare(models, baselines, make_samples(label), np.random.default_rng(1), options=options)
     return replace(found, signal="top", background="QCD", provenance=PROVENANCE)
@@ -92,7 +92,7 @@ def mass_shapes(background: Scored) -> Sculpting:
 
 
 PROVENANCE = {
-    "model": DEFAULT_MODEL,
+    "model": MODEL,
     "inputs": f"{BACKGROUND}, {SIGNAL}",
     "command": "analyses/reference_statements.py",
 }

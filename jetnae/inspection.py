@@ -44,9 +44,10 @@ class LayoutFit:
 
 @dataclass(frozen=True)
 class ModelFit:
-    """What a model can do with the jets: what they lack, and how many of them lie in its range of `n_jets`."""
+    """What a model can do with the jets: what they lack, and how many of `n_jets` lie in the range it is valid for."""
 
     name: str
+    valid_for: str
     lacks: tuple[str, ...]
     n_in_range: int
     n_jets: int
@@ -144,4 +145,4 @@ def _kind(source: Source, match: Match) -> str:
 
 def _model_fit(name: str, checkpoint: Checkpoint, jets: Jets) -> ModelFit:
     inside = int(np.count_nonzero(checkpoint.validity.contains(jets)))
-    return ModelFit(name, missing(checkpoint.spec, jets), inside, len(jets))
+    return ModelFit(name, str(checkpoint.validity), missing(checkpoint.spec, jets), inside, len(jets))

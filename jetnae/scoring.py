@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from jetnae.boards import Boards, ScoreBoard, boards_of
-from jetnae.checkpoint import Checkpoint, bundled_models, load_checkpoint
+from jetnae.bundled import check_fits, choose_model
+from jetnae.checkpoint import Checkpoint
 from jetnae.engines import make_engine
 from jetnae.errors import InputError
-from jetnae.features import available
 from jetnae.folds import FoldedCheckpoint, load_scorer
-from jetnae.inputs import missing, passing, sources
-from jetnae.io import JetFile, ReadOptions, iter_jets, open_jets
+from jetnae.inputs import passing, sources
+from jetnae.io import JetFile, ReadOptions, iter_jets, located, open_jets
 from jetnae.io.scores import FORMAT_VERSION, write_scores
 from jetnae.jets import concatenate
 from jetnae.overlap import ahead, in_lanes
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from jetnae.engines import Engine
     from jetnae.jets import Jets
 
-DEFAULT_MODEL = "qcd_ak8_nae"
 THREADS_PER_MAKER = 4
 """Threads that run the model for each one that makes its inputs, which takes a fraction of the time."""
 BATCHES_AHEAD = 4
@@ -96,26 +95,25 @@ def score_jets_of(
 
 def score(
     path: str | Path,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = "",
     *,
     layout: str | None = None,
     collection: str | None = None,
     keep: tuple[str, ...] = (),
     cuts: tuple[str, ...] = (),
 ) -> ScoredJets:
-    """Score all jets of a file in memory with a bundled model, or a checkpoint file.
+    """Score all jets of a file in memory with a bundled model, or a checkpoint file; empty: the bundled one that fits.
 
     layout, collection, keep : as the options of `jetnae score`; cuts : as its `--select`. Raises `InputError` when the
     file or the model cannot be read, or do not fit each other.
     """
-    checkpoint, selection = load_scorer(model), Selection(cuts)
-    options = ReadOptions(
-        layout, collection, keep=keep, selection=selection, features=sources(checkpoint.spec, selection)
-    )
+    options = ReadOptions(layout, collection, keep=keep, selection=Selection(cuts))
+    checkpoint = load_scorer(model or choose_model([located(path)], options).name)
+    options = replace(options, features=sources(checkpoint.spec, options.selection))
     parts = []
     for jets in iter_jets(path, options):
         check_fits(checkpoint, jets, path)
-        parts.append(score_jets_of(jets, checkpoint, path, selected=passing(selection, jets).jets))
+        parts.append(score_jets_of(jets, checkpoint, path, selected=passing(options.selection, jets).jets))
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "status", "in_range")
     }
@@ -123,20 +121,6 @@ def score(
         given = [getattr(part, name) for part in parts if getattr(part, name) is not None]
         columns[name] = np.concatenate(given) if given else None
     return ScoredJets(concatenate([part.jets for part in parts]), **columns)
-
-
-def check_fits(checkpoint: Checkpoint | FoldedCheckpoint, jets: Jets, path: str | Path) -> None:
-    """Raises `InputError` where the jets lack what the model takes, naming the bundled models that would do."""
-    lacks = missing(checkpoint.spec, jets)
-    if not lacks:
-        return
-    others = [name for name, file in bundled_models().items() if not missing(load_checkpoint(file).spec, jets)]
-    there = ", ".join(available(jets))
-    advice = f"use {' or '.join(others)}" if others else "no bundled model fits: train one on what the file has"
-    raise InputError(
-        f"{path}: the model '{checkpoint.header.name}' needs {', '.join(lacks)}, which the jets '{jets.collection}' "
-        f"(layout {jets.layout}) do not have; {advice} (features {there}; see `jetnae inspect`)"
-    )
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class DataConfig:
     pt : range in GeV. abs_eta : largest |eta|. radius : jet radius, for the record.
     label : keep only jets with this label where the files have labels; None keeps all. selection : further cuts.
     weights : draw jets with probability proportional to their event weight; None does so where the files have weights.
+    flat_pt : draw jets so that all pt of the range are equally likely, whatever their spectrum and weights.
     clustering : how jets are found where the files hold events.
     """
 
@@ -60,6 +61,7 @@ class DataConfig:
     collection: str | None = None
     selection: Selection = field(default_factory=Selection)
     weights: bool | None = None
+    flat_pt: bool = False
     clustering: Clustering = field(default_factory=Clustering)
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class DataConfig:
             "n_jets": (self.n_jets >= 2, "at least 2"),
             "validation": (0 < self.validation < 1, "a share between 0 and 1"),
             "pt": (self.pt[0] < self.pt[1], "[low, high]"),
+            "flat_pt": (not (self.flat_pt and self.weights), "false together with weights = true"),
         }
         for name, (fine, expected) in checks.items():
             if not fine:
@@ -79,6 +82,8 @@ class DataConfig:
         return Validity(self.pt, self.abs_eta, self.radius)
 
 
+PT_BINS = 32
+"""Into which the range of pt is divided where jets are drawn flat in it."""
 EVERYTHING = Validity((0.0, 1e6), 100.0, 0.8)
 """The range of inputs that did not come from jet files."""
 
@@ -148,10 +153,17 @@ def load_training_data(config: DataConfig, spec: Spec, seed: int) -> TrainingDat
 def read_table(config: DataConfig, spec: Spec) -> JetTable:
     """Read, select and turn into inputs; raises `InputError` when too few jets pass, and for unusable weights."""
     parts = [
-        (make_inputs(jets, spec), _weights(config, jets, path), entry_keys(jets, path), event_keys(jets), jets.layout)
+        (
+            make_inputs(jets, spec),
+            _weights(config, jets, path),
+            jets.pt,
+            entry_keys(jets, path),
+            event_keys(jets),
+            jets.layout,
+        )
         for path, jets in selected_jets(config, spec)
     ]
-    values, weights, entries, events, layouts = zip(*parts, strict=True)
+    values, weights, pt, entries, events, layouts = zip(*parts, strict=True)
     n_found = sum(map(len, values))
     if n_found < config.n_jets:
         found = f"{n_found} jets pass the selection in {', '.join(config.files)}, expected {config.n_jets}"
@@ -160,7 +172,7 @@ def read_table(config: DataConfig, spec: Spec) -> JetTable:
     by_event = len(numbers) == len(events)
     table = JetTable(
         values=np.concatenate(values)[: config.n_jets],
-        weights=_joined(weights, config),
+        weights=flat(np.concatenate(pt)[: config.n_jets], config.pt) if config.flat_pt else _joined(weights, config),
         keys=np.concatenate(numbers if by_event else entries)[: config.n_jets],
         rule="event" if by_event else "entry",
         layout=layouts[-1],
@@ -221,9 +233,26 @@ def check_weights(weights: npt.NDArray[Any], where: str) -> None:
         raise InputError(f"{where}: all weights are zero, set [data] weights = false")
 
 
+def flat(pt: npt.NDArray[np.floating[Any]], pt_range: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """Weights (n_jets,) of mean one that make the pt (n_jets,) of jets flat over a range, all of them in GeV.
+
+    Raises `InputError` where a part of the range has no jets.
+    """
+    edges = np.linspace(*pt_range, PT_BINS + 1)
+    which = np.clip(np.searchsorted(edges, pt, side="right") - 1, 0, PT_BINS - 1)
+    counts = np.bincount(which, minlength=PT_BINS)
+    if not counts.all():
+        empty = int(np.argmin(counts))
+        raise InputError(
+            f"data.flat_pt: no jets with {edges[empty]:g} < pt < {edges[empty + 1]:g} GeV, expected some in each "
+            f"{PT_BINS}th of the range: narrow data.pt, or give more jets"
+        )
+    return np.asarray(len(pt) / PT_BINS / counts[which])
+
+
 def _weights(config: DataConfig, jets: Jets, path: Path) -> npt.NDArray[np.float64] | None:
     """Event weight of each jet (n_jets,), or None; raises `InputError` where they must be there and are not."""
-    per_event = None if config.weights is False else event_weights(jets)
+    per_event = None if config.weights is False or config.flat_pt else event_weights(jets)
     if per_event is None:
         if config.weights:
             raise InputError(f"{path}: no event weights (layout {jets.layout}), but data.weights = true")

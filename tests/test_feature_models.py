@@ -149,7 +149,7 @@ def test_a_model_that_does_not_fit_says_what_it_lacks(folder: Path) -> None:
     message = fails("score", bare, "--model", folder / "run", cwd=folder)
     assert "needs ptd, which the jets 'Jet' (layout jetnae) do not have" in message
     assert "girth" in message
-    assert "needs constituents" in fails("score", bare, cwd=folder)
+    assert "needs constituents" in fails("score", bare, "--model", "qcd_ak8_nae", cwd=folder)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,9 @@ def _tensor(values: np.ndarray) -> object:
 
 def test_a_model_of_jets_says_what_crossings_lack(tmp_path: Path) -> None:
     path = write_crossings(tmp_path)
-    assert "needs constituents" in fails("score", path, cwd=tmp_path)
+    message = fails("score", path, cwd=tmp_path)
+    assert "no bundled model fits" in message
+    assert "needs constituents" in message
     seen = jetnae("inspect", path, cwd=tmp_path)
     assert "crossing (regions, objects)" in seen.stdout
     assert "train with --input regions" in seen.stdout

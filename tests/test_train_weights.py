@@ -11,9 +11,10 @@ import uproot
 
 from jetnae.errors import InputError
 from jetnae.features import FeatureSpec
+from jetnae.io import read_jets
 from jetnae.training import train_on
 from jetnae.training.batches import make_inputs
-from jetnae.training_data import DataConfig, load_training_data
+from jetnae.training_data import DataConfig, flat, load_training_data
 from tests.conftest import write_events
 from tests.training import AE, CPU, fit, toy_data
 
@@ -93,3 +94,36 @@ def test_weights_stay_with_their_jets_and_are_missed_where_they_must_be(
     for mass, weight in zip(data.training[:, 0].tolist(), data.weights.tolist(), strict=True):
         nearest = min(by_mass, key=lambda each, mass=mass: abs(each - mass))
         assert by_mass[nearest] == pytest.approx(weight)
+
+
+def test_flat_weights_make_a_falling_spectrum_flat() -> None:
+    """Shares of ten equal ranges, with five standard deviations of the least populated one."""
+    pt = 200 + np.random.default_rng(1).exponential(200, size=100_000)
+    pt = pt[pt < 1000]
+    weights = flat(pt, (200.0, 1000.0))
+    counts, _ = np.histogram(pt, bins=10, range=(200, 1000))
+    shares, _ = np.histogram(pt, bins=10, range=(200, 1000), weights=weights / weights.sum())
+    assert weights.mean() == pytest.approx(1)
+    np.testing.assert_allclose(shares, 0.1, rtol=5 / counts.min() ** 0.5)
+
+
+def test_flat_weights_of_a_flat_spectrum_are_all_the_same_and_of_a_gap_refused() -> None:
+    pt = np.linspace(200.0, 1000.0, 32 * 50 + 1)[:-1]
+    np.testing.assert_allclose(flat(pt, (200.0, 1000.0)), 1)
+    with pytest.raises(InputError, match="no jets with 600 < pt < 625 GeV"):
+        flat(pt[(pt < 600) | (pt > 650)], (200.0, 1000.0))
+
+
+def test_flat_pt_replaces_the_weights_of_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_events(tmp_path / "qcd.root", [[20, 25]] * 400, weight=np.linspace(1, 9, 400))
+    monkeypatch.setenv("JETNAE_DATA", str(tmp_path))
+    pt = np.sort(read_jets(tmp_path / "qcd.root").pt)
+    settings = {"n_jets": 600, "pt": (float(pt[100]), float(pt[-100])), "abs_eta": 5.0, "radius": 0.8, "label": None}
+    data = load_training_data(DataConfig(("qcd.root",), flat_pt=True, **settings), FeatureSpec(("pt", "girth")), seed=1)
+    assert data.weights is not None
+    drawn = torch.cat([data.training, data.validation])[:, 0].numpy()
+    weights = torch.cat([data.weights, data.validation_weights]).numpy()
+    counts, shares = (np.histogram(drawn, bins=4, weights=each)[0] for each in (None, weights))
+    assert shares.max() / shares.min() < 1.05 < counts.max() / counts.min()
+    with pytest.raises(InputError, match="flat_pt"):
+        DataConfig(("qcd.root",), flat_pt=True, weights=True, **settings)

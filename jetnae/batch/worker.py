@@ -15,12 +15,13 @@ from jetnae.batch.ledger import Ledger
 from jetnae.batch.model_files import load_files
 from jetnae.batch.parts import read_part, write_part
 from jetnae.batch.tasks import Failed, Lost, Merge, Outcome, Plan, Planned, Record, Score, Setup, Stamp, Task
+from jetnae.bundled import check_fits
 from jetnae.errors import InputError, JetnaeError, MissingExtraError, OutputError
 from jetnae.io import open_jets
 from jetnae.io.remote import RemotePath, state_of
 from jetnae.io.scores import write_scores
 from jetnae.scored import Tally, release_memory
-from jetnae.scoring import ScoreJob, check_fits, complete, engines_of, origin_of, provenance, score_chunks
+from jetnae.scoring import ScoreJob, complete, engines_of, origin_of, provenance, score_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -100,8 +100,8 @@ def _layout_line(fit: LayoutFit) -> str:
 
 def _model_line(fit: ModelFit) -> str:
     if fit.lacks:
-        return f"{fit.name}: does not fit, it needs {', '.join(fit.lacks)}"
-    return f"{fit.name}: fits, {fit.n_in_range} of these {fit.n_jets} jets are in its range"
+        return f"{fit.name}: does not fit, it needs {', '.join(fit.lacks)}  (for {fit.valid_for})"
+    return f"{fit.name}: fits, {fit.n_in_range} of these {fit.n_jets} jets are in its range  ({fit.valid_for})"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -16,6 +16,7 @@ def models(
     """List the bundled models, or describe one of them or a checkpoint of your own."""
     from jetnae.checkpoint import bundled_models, load_checkpoint
     from jetnae.folds import load_scorer
+    from jetnae.inputs import value_names
 
     found = bundled_models()
     if name in found:
@@ -27,7 +28,8 @@ def models(
     for stem, path in found.items():
         header = load_checkpoint(path).header
         size = path.stat().st_size / 1e3
-        print(f"{stem}  {header.model.upper()} on jet images, for jets with {header.validity}  ({size:.0f} kB)")
+        what = "jet images" if header.image is not None else ", ".join(value_names(header.spec))
+        print(f"{stem}  {header.model.upper()} on {what}, for jets with {header.validity}  ({size:.0f} kB)")
     print("\nThe card of a model: jetnae models NAME")
 
 

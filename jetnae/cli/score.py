@@ -33,7 +33,7 @@ def score(
         help="Files with jets: ROOT (also as root:// and https://), HDF5, Parquet, NumPy; folders, patterns, @lists.",
     ),
     model: str = typer.Option(
-        "", help="A bundled model (see `jetnae models`), or a checkpoint or its folder; empty: qcd_ak8_nae."
+        "", help="A bundled model, or a checkpoint or its folder. Default: the bundled one that fits (`jetnae models`)."
     ),
     layout: reading.Layout = "",
     collection: reading.Jets = "",
@@ -76,7 +76,6 @@ def score(
     from jetnae.engines import require_engine
     from jetnae.folds import load_scorer
     from jetnae.io import located
-    from jetnae.scoring import DEFAULT_MODEL
 
     where = batch.Where(workers, dask, dask_jobqueue, dask_config)
     files = [located(path) for path in files]  # a Path drops a slash of root://
@@ -84,7 +83,6 @@ def score(
     inputs = expand([str(path) for path in files]) if is_batch else None
     files = files if inputs is None else list(inputs.files)
     targets = _targets(files, output, force=force) if inputs is None else {}
-    checkpoint = load_scorer(model or DEFAULT_MODEL)
     decorrelation = None if decorrelate is None else _decorrelation(decorrelate)
     options = reading.read_options(
         layout=layout,
@@ -98,14 +96,22 @@ def score(
     )
     options = replace(options, chunk_bytes=chunk_bytes(memory_limit) if memory_limit else None)
     require_engine(engine)
-    scoring = _Scoring(
-        model or DEFAULT_MODEL, checkpoint, options, find_device(device), engine, decorrelation, force=force
-    )
+    model = model or _chosen(files, options)
+    scoring = _Scoring(model, load_scorer(model), options, find_device(device), engine, decorrelation, force=force)
     if inputs is None:
         _one_by_one(targets, scoring)
     else:
         job = _batch_job(inputs, batch.output_folder(output, SUFFIXES), scoring, where)
         batch.score_many(replace(job, resume=resume, skip_bad=skip_bad), where)
+
+
+def _chosen(files: list[Path], options: ReadOptions) -> str:
+    """The bundled model that fits, after saying which and why."""
+    from jetnae.bundled import choose_model
+
+    found = choose_model(files, options)
+    print(f"{'chosen':>16}  {found.name}: {found.reason}")
+    return found.name
 
 
 def _decorrelation(path: Path) -> Decorrelation:

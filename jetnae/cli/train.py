@@ -24,7 +24,7 @@ CONFIG = "config.toml"
 
 def train(
     files: list[Path] = typer.Argument(
-        ..., help="A configuration, such as analyses/qcd_ak8_nae.toml, or files with background jets."
+        ..., help="A configuration, such as analyses/jet_nae.toml, or files with background jets."
     ),
     output: Path | None = typer.Option(None, "--output", "-o", help="Folder for the training. Default: runs/NAME."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the saved state."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetnae.boards import BATCH_VALUES
+from jetnae.bundled import check_fits
 from jetnae.engines import make_engine
 from jetnae.errors import InputError
 from jetnae.export.fidelity import ScorePair
@@ -17,7 +18,6 @@ from jetnae.inputs import make_inputs, passing, sources
 from jetnae.io import ReadOptions, iter_jets
 from jetnae.jets import select
 from jetnae.models import Student
-from jetnae.scoring import check_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -52,7 +52,7 @@ FILES = {
 }
 QUICK = [name for name in FILES if "rntuple" not in name]  # uproot takes seconds to open one of two thousand fields
 WITH_IMAGES = [name for name, file in FILES.items() if file.images]
-WITHOUT_IMAGES = [name for name, file in FILES.items() if not file.images]
+WITH_FEATURES = [name for name, file in FILES.items() if not file.images and "physlite" not in name]
 
 
 def file_in(real_data: Path, name: str) -> Path:
@@ -91,15 +91,42 @@ def test_score_without_any_option(name: str, real_data: Path, tmp_path: Path) ->
     assert np.isnan(scores.jets["score"]).sum() == (2 if "v15" in name else 0)  # two jets there have no candidates
 
 
-@pytest.mark.parametrize("name", WITHOUT_IMAGES)
-def test_without_constituents_the_features_are_named(name: str, real_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WITH_FEATURES)
+def test_features_of_the_file_are_scored_without_any_option(name: str, real_data: Path, tmp_path: Path) -> None:
+    expected, path = FILES[name], file_in(real_data, name)
+    result = jetnae("score", path, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    reason = f"the jets '{expected.collection}' (layout {expected.layout}) have no constituents"
+    assert f"chosen  qcd_ak8_nae_features: {reason}" in result.stdout
+    scores = read_scores(tmp_path / f"{path.stem}.scores.root")
+    assert (len(scores.counts), len(scores.jets["score"])) == (expected.n_events, expected.n_jets)
+    assert np.isfinite(scores.jets["score"]).all()
+    pt = scores.jets["pt"]
+    np.testing.assert_array_equal(
+        scores.jets["in_range"], (pt >= 200) & (pt <= 1000) & (np.abs(scores.jets["eta"]) <= 2)
+    )
+
+
+def test_the_features_of_the_model_are_those_of_the_file(real_data: Path) -> None:
+    """Taken from the columns of a file, or computed from its constituents; its masses have corrections."""
+    path, names = file_in(real_data, "nano/nano_tt_v15.root"), ("tau1", "tau21", "tau32", "sd_mass")
+    columns = ("tau1", "tau2", "tau3", "sd_mass")
+    stored, own = (
+        jet_features(read_jets(path, layout=layout, columns=columns), names) for layout in ("nanoaod", "nanoaod-v15")
+    )
+    soft = stored["sd_mass"] > 10
+    for name in names:
+        ratio = own[name][soft] / stored[name][soft]
+        assert np.median(np.abs(ratio - 1)) < (0.2 if name == "sd_mass" else 0.01)
+
+
+def test_trimmed_jets_of_another_radius_have_no_bundled_model(real_data: Path, tmp_path: Path) -> None:
+    name = "physlite/PHYSLITE_example.root"
     expected, path = FILES[name], file_in(real_data, name)
     message = fails("score", path, cwd=tmp_path)
-    assert (
-        f"needs constituents, which the jets '{expected.collection}' (layout {expected.layout}) do not have" in message
-    )
+    assert "no bundled model fits the jets 'AnalysisLargeRJets' (layout physlite)" in message
+    assert "qcd_ak8_nae needs constituents; qcd_ak8_nae_features needs sd_mass" in message
     assert all(feature in message for feature in expected.features)
-    assert "jetnae inspect" in message
 
 
 @pytest.mark.parametrize("name", QUICK)
