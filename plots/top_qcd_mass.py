@@ -21,7 +21,7 @@ from jetnae.results import from_json
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "analyses" / "results" / "top_qcd" / "mass.json"
-TITLE = "Pythia 8 (13 TeV), parametrised detector, no pile-up"
+TITLE = "Pythia 8 (14 TeV), parametrised detector, no pile-up"
 KINDS = {"before": "Score", "after": "Score freed of the mass"}
 SHOWN = 0.1
 """Background efficiency of the spectra that are shown."""

@@ -19,6 +19,7 @@ RESULT = HERE.parent / "analyses" / "results" / "top_qcd" / "figures.json"
 TITLE = "Pythia 8 (14 TeV), parametrised detector, no pile-up"
 CLASSES = {"qcd": "QCD jets", "top": "top jets", "negative": "negative samples"}
 MODELS = {"ae": "AE", "nae": "NAE"}
+MOST_LABELS = 50
 TRAINED = {"qcd": "QCD", "top": "tops"}
 
 
@@ -43,8 +44,9 @@ def draw_energies() -> Figure:
                 highest = max(max(shares) for shares in shown.values())
                 axes.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.55 * highest))
                 axes.set(xlabel="Energy $E(x)$", ylabel="Fraction per bin")
-                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-                axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+                if edges[-1] < MOST_LABELS * edges[0]:  # else powers of ten are enough
+                    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
                 axes.xaxis.set_minor_formatter(NullFormatter())
                 axes.legend(loc="upper right", title=f"{text}, trained on {TRAINED[trained]}", alignment="left")
         annotate(grid[0, 0], grid[0, -1], title=TITLE)
