@@ -17,7 +17,6 @@ RESULTS = HERE.parent / "analyses" / "results" / "mnist"
 NAMES = {
     "nae": "NAE",
     "ae": "AE",
-    "mpdr_r": "MPDR-R",
     "vae": "VAE",
     "vae_bound": "VAE, bound",
     "dae": "DAE",

@@ -37,7 +37,7 @@ def test_inspect_describes_the_jets(events_root: Path, tmp_path: Path) -> None:
         "constituents  0 to 40",
         "labels  6 background, 5 signal",
         "weights  0.5 to 2",
-        "qcd_ak8_nae: fits, 0 of these 11 jets are in its range",
+        "qcd_ak8_nae: fits, 2 of these 11 jets are in its range",
         "girth",
         "mjj",
     ):
