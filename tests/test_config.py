@@ -77,4 +77,5 @@ def test_the_configurations_in_the_repository_are_valid() -> None:
 def test_the_settings_of_the_digit_left_out_are_valid() -> None:
     paths = sorted((Path(__file__).parents[1] / "analyses" / "mnist").glob("*.toml"))
     assert paths
-    assert all(parse(FitConfig, read_toml(path), str(path)).model["name"] == path.stem for path in paths)
+    for path in paths:  # one model may be scored in several ways
+        assert path.stem.startswith(parse(FitConfig, read_toml(path), str(path)).model["name"])

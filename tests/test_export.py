@@ -131,7 +131,7 @@ class TestBundledModels:
         finite = np.isfinite(expected)
         assert finite.sum() > 1000
         relative, absolute = differences(found[finite], expected[finite])
-        assert max(relative, absolute) <= 1e-5
+        assert max(relative, absolute / max(1.0, expected[finite].max())) <= 1e-5  # single precision beyond scores of 1
         assert f"{finite.sum()} of events.root" in result.stdout
 
     def test_the_file_is_what_releases_of_experiments_read(self, name: str, tmp_path: Path) -> None:
