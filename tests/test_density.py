@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from jetnae.distances import exact, floor
-from jetnae.models import Autoencoder, NaeConfig, NormalizedAutoencoder, WassersteinAutoencoder, WnaeConfig
+from jetnae.models import Autoencoder, NaeConfig, NormalizedAutoencoder
 from jetnae.models.nae import TEMPERATURE_RATE
 from jetnae.models.negatives import FeatureSampling
 from jetnae.models.networks import NetworkConfig
+from jetnae.models.wnae import WassersteinNormalizedAutoencoder, WnaeConfig
 from jetnae.sampling import Langevin
 
 Draw = Callable[[int, torch.Generator], torch.Tensor]
@@ -106,7 +107,7 @@ def test_chains_trained_by_transport_end_on_the_s_curve(seed: int) -> None:
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = WassersteinAutoencoder((2,), None, config)
+        model = WassersteinNormalizedAutoencoder((2,), None, config)
     before = _distance_to_chains(model, training, held_out, rng)
     learn(
         model,
@@ -123,7 +124,7 @@ def test_chains_trained_by_transport_end_on_the_s_curve(seed: int) -> None:
 
 
 def _distance_to_chains(
-    model: WassersteinAutoencoder, training: torch.Tensor, held_out: torch.Tensor, rng: torch.Generator
+    model: WassersteinNormalizedAutoencoder, training: torch.Tensor, held_out: torch.Tensor, rng: torch.Generator
 ) -> float:
     """Squared Wasserstein distance of held-out data to fresh chains ten times as long as in training."""
     if not bool(model.bounds.any()):
