@@ -9,6 +9,7 @@ import hist
 import mplhep
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from jetnae.jets import WEIGHT
 from jetnae.plotting.style import COLORS, COLUMN, Style, annotate, style
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     Values = npt.NDArray[np.floating[Any]]
 
+FEW_DECADES = 50.0
+"""Ratio of the ends of a logarithmic axis below which it is labeled at 1, 2 and 5."""
 PROCESSES = {0: "QCD", 1: "top", 2: "semivisible"}
 
 
@@ -78,6 +81,10 @@ def score_distribution(
         axes.set(xlabel="Anomaly score", ylabel="Fraction of jets per bin", xlim=(edges[0], edges[-1]))
         if logarithmic:
             axes.set_xscale("log")
+            if edges[-1] < FEW_DECADES * edges[0]:  # powers of ten would be too few labels, all the others too many
+                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
         axes.legend(title=", ".join(filter(None, (model, note))), loc="upper left", alignment="left")
         annotate(axes, look=look, title=title, label=label)
