@@ -160,20 +160,31 @@ class Recovered(Autoencoder):
 
 
 class RecoveredAutoencoder(Recovered):
-    """MPDR-R: the energy is the reconstruction error of a second autoencoder, which begins as the manifold's."""
+    """MPDR-R: the energy is the reconstruction error of a second autoencoder; the manifold's is its first state.
+
+    In pretraining it is the energy's autoencoder that learns, so that what is checked then is what has been learned.
+    """
 
     def __init__(self, shape: tuple[int, ...], pixel_sum: float | None, config: MpdrConfig) -> None:
         super().__init__(shape, pixel_sum, config)
         self.energy_encoder, self.energy_decoder = make_networks(shape, pixel_sum, config.network)
+        for part in (self.encoder, self.decoder):
+            part.requires_grad_(False)  # a copy, which does not learn
         if config.learn_scale:
             self.energy_factor = nn.Parameter(torch.ones(()))
 
+    def pretrain_loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
+        """Mean reconstruction error of the energy's autoencoder."""
+        del generator  # nothing random here
+        error = super().energy(x).mean()
+        return error, {"energy_data": float(error.detach())}
+
     @torch.no_grad()
     def begin(self, x: Tensor, generator: torch.Generator) -> None:
-        """Fix the energy scale, and copy the manifold's autoencoder into that of the energy."""
+        """Copy the autoencoder as it is now into that of the manifold, and fix the energy scale."""
+        self.encoder.load_state_dict(self.energy_encoder.state_dict())
+        self.decoder.load_state_dict(self.energy_decoder.state_dict())
         super().begin(x, generator)
-        self.energy_encoder.load_state_dict(self.encoder.state_dict())
-        self.energy_decoder.load_state_dict(self.decoder.state_dict())
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Inputs (n, *shape) through the autoencoder of the energy."""
