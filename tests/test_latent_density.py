@@ -108,6 +108,18 @@ def test_each_step_of_a_fit_makes_its_points_more_likely() -> None:
     assert likelihoods == sorted(likelihoods)
 
 
+def test_a_stated_concentration_is_kept_and_learns_nothing() -> None:
+    density = LatentDensity(3, LatentDensityConfig(n_kernels=4, concentration=8.0))
+    z = mixture(3, 4, 50.0).sample(500, generator(3))
+    first = density.log_density(z).mean()
+    density.fit(z, generator(4))
+    assert float(density.concentration) == pytest.approx(8.0)
+    assert density.log_density(z).mean() > first
+    density(z).mean().backward()
+    assert density.raw_concentration.grad is None
+    assert density.raw_centers.grad is not None
+
+
 def test_a_fit_takes_fewer_points_than_kernels() -> None:
     density = LatentDensity(3, LatentDensityConfig(n_kernels=32))
     density.fit(sphere_points(5, 3, generator(14)), generator(15))
@@ -115,6 +127,8 @@ def test_a_fit_takes_fewer_points_than_kernels() -> None:
 
 
 def test_sizes_without_sense_are_refused() -> None:
+    with pytest.raises(InputError, match="concentration = 0"):
+        LatentDensityConfig(concentration=0.0)
     with pytest.raises(InputError, match="n_kernels"):
         LatentDensityConfig(n_kernels=0)
 

@@ -18,7 +18,7 @@ from jetnae.sampling import kernel_points, sphere_points
 
 RATE = 10.0
 """How much faster than the weights of the networks the mixture learns."""
-MAX_CONCENTRATION = 1e4
+MIN_CONCENTRATION, MAX_CONCENTRATION = 1e-3, 1e4
 NEAR = 0.3
 """Noise per component on the latent vectors of data that are to come back."""
 CHUNK = 4096
@@ -32,14 +32,19 @@ class LatentDensityConfig:
     n_kernels : more resolve more, and need more data. n_steps : of expectation and maximization.
     consistency : weight of |f_e(f_d(z)) - z|^2, in units of the variance of a value, for latent vectors z everywhere:
         else the decoder folds, several latent vectors stand for one input, and chains find it too often.
+    concentration : of all kernels; None: learned. A low one keeps the density smooth: what a sharper one resolves is
+        where simple inputs crowd, whatever they are.
     """
 
     n_kernels: int = 64
     n_steps: int = 50
     consistency: float = 0.0
+    concentration: float | None = None
 
     def __post_init__(self) -> None:
         check_settings(consistency=(self.consistency, 0, 1e6))
+        if self.concentration is not None:
+            check_settings(concentration=(self.concentration, MIN_CONCENTRATION, MAX_CONCENTRATION))
         if not 1 <= self.n_kernels <= 10_000 or not 1 <= self.n_steps <= 10_000:
             raise InputError(f"latent_density: expected n_kernels and n_steps from 1 to 10000, found {self}")
 
@@ -59,7 +64,8 @@ class LatentDensity(nn.Module):
         # short centers, of which only the direction counts, and small numbers: they turn and change RATE times as fast
         self.raw_centers = nn.Parameter(normalize(torch.randn(config.n_kernels, dim), dim=1) / RATE)
         self.raw_weights = nn.Parameter(torch.zeros(config.n_kernels))
-        self.raw_concentration = nn.Parameter(torch.zeros(()))
+        first = 0.0 if config.concentration is None else math.log(config.concentration) / RATE
+        self.raw_concentration = nn.Parameter(torch.tensor(first), requires_grad=config.concentration is None)
 
     @property
     def centers(self) -> Tensor:
@@ -138,7 +144,8 @@ class LatentDensity(nn.Module):
     def _set(self, centers: Tensor, weights: Tensor, concentration: float) -> None:
         self.raw_centers.copy_(normalize(centers, dim=1) / RATE)
         self.raw_weights.copy_(weights.clamp_min(1e-12).log() / RATE)
-        self.raw_concentration.fill_(math.log(min(concentration, MAX_CONCENTRATION)) / RATE)
+        if self.config.concentration is None:
+            self.raw_concentration.fill_(math.log(min(concentration, MAX_CONCENTRATION)) / RATE)
 
 
 @dataclass(frozen=True)
