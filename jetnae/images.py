@@ -27,6 +27,8 @@ class ImageSpec:
     pixel_power : raise pixels to this power, keeping the pixel sum; below 1, soft constituents count for more.
     smearing : standard deviation of a Gaussian filter, in pixels; reflecting edges, cut at four deviations.
     rebin : sum blocks of rebin x rebin pixels after the smearing.
+    smeared_power : raise what smearing and rebinning have made to this power, keeping the pixel sum. With 1/2 a sum of
+        squared differences is a Hellinger distance: faint and bright pixels fluctuate alike.
     pixel_sum : scale every image to this sum; None leaves GeV.
 
     Raises `InputError` for values outside their ranges.
@@ -40,6 +42,7 @@ class ImageSpec:
     pixel_power: float = 1.0
     smearing: float = 0.0
     rebin: int = 1
+    smeared_power: float = 1.0
     pixel_sum: float | None = 1.0
 
     def __post_init__(self) -> None:
@@ -49,6 +52,7 @@ class ImageSpec:
             "pixel_power": (0 < self.pixel_power <= 10, "more than 0, at most 10"),
             "smearing": (0 <= self.smearing <= self.n_pixels / 8, "0 to an eighth of n_pixels"),
             "rebin": (self.rebin >= 1 and self.n_pixels % self.rebin == 0, "a divisor of n_pixels"),
+            "smeared_power": (0 < self.smeared_power <= 10, "more than 0, at most 10"),
             "pixel_sum": (self.pixel_sum is None or self.pixel_sum > 0, "positive, or none"),
         }
         for name, (fine, expected) in checks.items():
@@ -91,6 +95,7 @@ def _settings(spec: ImageSpec) -> tuple[Any, ...]:
         float(spec.pixel_power),
         _gaussian(spec.smearing),
         spec.rebin,
+        float(spec.smeared_power),
         0.0 if spec.pixel_sum is None else float(spec.pixel_sum),
     )
 

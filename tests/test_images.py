@@ -18,6 +18,7 @@ SPECS = [
     ImageSpec(smearing=1.0),
     ImageSpec(smearing=2.0, rebin=2, pixel_sum=40.0),
     ImageSpec(pixel_power=0.5, pixel_sum=None),
+    ImageSpec(smearing=1.5, rebin=2, smeared_power=0.5),
 ]
 
 
@@ -119,6 +120,15 @@ def test_rebinning_sums_blocks() -> None:
     np.testing.assert_allclose(coarse, fine.reshape(-1, 10, 4, 10, 4).sum(axis=(2, 4)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("power", [0.5, 0.7])
+def test_the_power_of_smeared_pixels_keeps_their_sum(power: float) -> None:
+    jets = jets_of(random_constituents(COUNTS))
+    plain = make_images(jets, ImageSpec(smearing=1.0, rebin=2))
+    raised = make_images(jets, ImageSpec(smearing=1.0, rebin=2, smeared_power=power))
+    expected = plain**power
+    np.testing.assert_allclose(raised, expected / expected.sum(axis=(1, 2), keepdims=True), rtol=1e-4, atol=1e-7)
+
+
 def test_principal_axis_is_vertical_and_the_flips_hold() -> None:
     images = make_images(jets_of(random_constituents([50] * 20)), ImageSpec(half_width=1.0))
     center = np.arange(40) - 19.5
@@ -161,7 +171,15 @@ def test_the_jets_are_left_as_they_were() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"n_pixels": 0}, {"rebin": 3}, {"smearing": -1.0}, {"half_width": 0.0}, {"pixel_power": 0.0}, {"pixel_sum": 0.0}],
+    [
+        {"n_pixels": 0},
+        {"rebin": 3},
+        {"smearing": -1.0},
+        {"half_width": 0.0},
+        {"pixel_power": 0.0},
+        {"smeared_power": 0.0},
+        {"pixel_sum": 0.0},
+    ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):

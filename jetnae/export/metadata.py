@@ -89,6 +89,7 @@ def _image(spec: Spec) -> dict[str, str]:
         *([f"pixel -> pixel^{spec.pixel_power}, scaled to the same sum"] if spec.pixel_power != 1 else []),
         *([_smearing(spec)] if int(4 * spec.smearing + 0.5) else []),
         *([f"sum blocks of {spec.rebin} x {spec.rebin} pixels"] if spec.rebin > 1 else []),
+        *([f"pixel -> pixel^{spec.smeared_power}, scaled to the same sum"] if spec.smeared_power != 1 else []),
         *([f"scale all pixels so that they sum to {spec.pixel_sum}"] if spec.pixel_sum is not None else []),
     ]
     unit = "GeV" if spec.pixel_sum is None else f"shares of the pT in the window, all together {spec.pixel_sum}"

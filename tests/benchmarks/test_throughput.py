@@ -124,7 +124,7 @@ def image_by_hand(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, spec: Any) -
     if spec.smearing:
         image = gaussian_filter(image, spec.smearing, mode="reflect", truncate=4.0)
     rows, columns = spec.shape
-    image = image.reshape(rows, spec.rebin, columns, spec.rebin).sum(axis=(1, 3))
+    image = image.reshape(rows, spec.rebin, columns, spec.rebin).sum(axis=(1, 3)) ** spec.smeared_power
     return image if spec.pixel_sum is None else image * (spec.pixel_sum / image.sum())
 
 
