@@ -145,7 +145,7 @@ def test_all_models_share_one_set_up(settings: Settings) -> None:
     assert vae.fit.train.pretrain_steps == 0
     assert vae.fit.model["network"] == {**settings.setup.model["network"], "latent": "flat"}
     power = settings.configuration("variants", "nae_power_1", 1)
-    assert power.image == replace(nae.image, pixel_power=1.0)
+    assert power.image == replace(nae.image, smeared_power=1.0)
 
 
 def test_unknown_models_and_data_are_refused(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_jets_of_two_radii_are_not_mixed() -> None:
 
 def test_defaults_follow_seed_and_radius() -> None:
     assert defaults.default_steps("nae", 5, defaults.IMAGE).seed == 5
-    assert defaults.default_image(0.4).half_width == pytest.approx(0.3)
+    assert defaults.default_image(0.4).half_width == pytest.approx(0.4)
 
 
 def test_the_defaults_for_images_are_the_set_up_that_was_measured() -> None:
