@@ -45,7 +45,7 @@ def test_the_range_holds_the_jets_and_can_be_read_back(qcd: Path, tmp_path: Path
     assert 0.98 <= inside.mean() <= 1
     assert config.data.pt[0] <= np.quantile(background, 0.005) < np.quantile(background, 0.995) <= config.data.pt[1]
     assert config.image is not None
-    assert config.image == replace(defaults.IMAGE, half_width=0.6)
+    assert config.image == replace(defaults.IMAGE, half_width=0.8)
     assert config.data.n_jets <= len(background)
     write_run_config(tmp_path / "config.toml", config)
     assert read_run_config(tmp_path / "config.toml") == config
