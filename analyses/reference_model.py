@@ -229,9 +229,8 @@ def _words(checkpoint: Checkpoint) -> dict[str, str]:
             "choice": "The set-up is that of\nanalyses/jet_nae.toml, which was found with a view on the AUC of tops "
             "and QCD jets of 550 to 650 GeV; nothing was\nchosen by signals of this range.",
             "input": f"**Image.** {spec.n_pixels} x {spec.n_pixels} pixels over ±{spec.half_width:g} in both "
-            f"directions, centered, rotated, flipped, pixels to the power {spec.pixel_power:g},\nsmeared by "
-            f"{spec.smearing:g} pixels, summed {spec.rebin} x {spec.rebin}, normalized to a pixel sum of "
-            f"{spec.pixel_sum:g}.",
+            f"directions, centered, rotated, flipped, smeared by\n{spec.smearing:g} pixels, summed {spec.rebin} x "
+            f"{spec.rebin}, to the power {spec.smeared_power:g}, normalized to a pixel sum of {spec.pixel_sum:g}.",
             "limits": " Jets of a few hundred GeV do not hold all of a top.",
         }
     return {
