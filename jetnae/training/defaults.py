@@ -18,7 +18,7 @@ PT_QUANTILES = (0.005, 0.995)
 HALF_WIDTH = 1.0
 """Half the side of the image, in radii of the jets."""
 
-IMAGE = ImageSpec(smearing=1.5, rebin=2, smeared_power=0.5, pixel_sum=40.0)
+IMAGE = ImageSpec(smearing=2.0, rebin=2, smeared_power=0.5, pixel_sum=40.0)
 """The preprocessing of analyses/jet_nae.toml; its half width follows the radius."""
 
 NETWORK = {"architecture": "dense", "hidden": 512, "second": 256, "latent_dim": 8}
@@ -27,7 +27,7 @@ NETWORK = {"architecture": "dense", "hidden": 512, "second": 256, "latent_dim": 
 IMAGE_NAE = {
     "replay_size": 2000,
     "error_limit": 1.0,
-    "latent_density": {"n_kernels": 64, "concentration": 8.0, "consistency": 0.1},
+    "latent_density": {"n_kernels": 64, "concentration": 10.0, "consistency": 0.1},
     "walk": {"n_steps": 20, "temperature": 3.0},
     "visible": {"n_steps": 0, "step_size": 0.0125, "noise_std": 5e-4},
 }
@@ -36,7 +36,7 @@ IMAGE_NAE = {
 DENSITY = TrainConfig(n_steps=200, learning_rate=1e-4, pretrain_steps=3000, pretrain_learning_rate=1e-3)
 """Steps of models that are pretrained as autoencoders, then normalized."""
 
-IMAGE_DENSITY = replace(DENSITY, n_steps=600, learning_rate=5e-5, pretrain_decay=0.05, average=0.97)
+IMAGE_DENSITY = replace(DENSITY, n_steps=600, learning_rate=5e-5, pretrain_decay=0.05, average=0.97, burn_in=300)
 """The same for normalized autoencoders of images."""
 
 TRAIN = {"ae": TrainConfig(n_steps=3000, learning_rate=1e-3)}
