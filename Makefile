@@ -56,8 +56,8 @@ study-semivisible: $(SVJ_FILES)
 	$(BIN)/python plots/semivisible.py
 
 # file : process : jets : seed of the simulation
-TOP_QCD_SAMPLES := qcd:qcd:150000:1 qcd_small:qcd:20000:11 top:top:60000:21 top_2:top:60000:22 top_small:top:10000:12 \
-                   w:w:10000:31
+TOP_QCD_SAMPLES := qcd:qcd:150000:1 qcd_small:qcd:20000:11 qcd_mass:qcd:500000:41 qcd_mass_2:qcd:500000:42 \
+                   top:top:60000:21 top_2:top:60000:22 top_small:top:10000:12 w:w:10000:31
 TOP_QCD_FILES := $(DATA)/semivisible_2000_20_03.root
 
 define top_qcd_sample

@@ -185,19 +185,19 @@ def test_the_reference_set_is_read_by_label(real_data: Path, tmp_path: Path, mon
     settings = read_settings(FROZEN, "reference")
     assert settings.signals == ()
     found = {
-        (name, trains): prepare(Wanted(name, trains, settings.image, 10_000), settings, tmp_path / "prepared")[0]
+        (name, part): prepare(Wanted(name, part, settings.image, 10_000), settings, tmp_path / "prepared")[0]
         for name in ("qcd", "top")
-        for trains in (True, False)
+        for part in ("train", "measure")
     }
     for name in ("qcd", "top"):
-        trained, measured = found[name, True], found[name, False]
+        trained, measured = found[name, "train"], found[name, "measure"]
         assert len(measured) > 100
         np.testing.assert_array_equal(trained.mass, join([measured, measured]).mass)  # two files, and one
         assert ((measured.pt > 550) & (measured.pt < 650)).all()
         np.testing.assert_allclose(measured.images.sum(axis=(1, 2)), settings.image.pixel_sum, rtol=1e-4)
-    assert np.median(found["top", False].mass) > 1.5 * np.median(found["qcd", False].mass)
-    again = prepare(Wanted("top", False, settings.image, 10_000), settings, tmp_path / "prepared")[0]
-    np.testing.assert_array_equal(again.images, found["top", False].images)
+    assert np.median(found["top", "measure"].mass) > 1.5 * np.median(found["qcd", "measure"].mass)
+    again = prepare(Wanted("top", "measure", settings.image, 10_000), settings, tmp_path / "prepared")[0]
+    np.testing.assert_array_equal(again.images, found["top", "measure"].images)
 
 
 def small_settings(folder: Path) -> Path:

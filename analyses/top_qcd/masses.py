@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analyses.top_qcd.mass_search import measure_mass
-from analyses.top_qcd.samples import Sample, Values, join, unused_sample
+from analyses.top_qcd.samples import Sample, Values, further_sample, join
 from analyses.top_qcd.sculpting import MassJets
 from analyses.top_qcd.study import Study
 from analyses.top_qcd.trainings import score
@@ -18,11 +18,11 @@ SHOWN = "nae"
 def measure_masses(study: Study) -> dict[str, Any]:
     """Sculpting and search with the models of the headline that were trained on QCD.
 
-    Background are the measuring jets, and the jets of the training files that no training of the headline took.
+    Background are the measuring jets, those that no training of the headline took, and those made for this alone.
     """
-    unused, about = unused_sample("qcd", study.settings.headline.n_jets, study.settings, study.places.prepared)
+    further, about = further_sample("qcd", study.settings.headline.n_jets, study.settings, study.places.prepared)
     measured = study.jets()
-    background = join([measured["qcd"], unused])
+    background = join([measured["qcd"], further])
     of_background: dict[str, dict[int, Values]] = {}
     of_signal: dict[str, dict[int, Values]] = {}
     for task in sorted(study.tasks("headline", "qcd"), key=lambda task: task.model != SHOWN):
@@ -30,7 +30,7 @@ def measure_masses(study: Study) -> dict[str, Any]:
         of_background.setdefault(task.model, {})[task.seed] = score(model, background)
         of_signal.setdefault(task.model, {})[task.seed] = study.scores(task)["top"]
     found = measure_mass(_masses(background, of_background), _masses(measured["top"], of_signal))
-    return {**found, "unused_inputs": about}
+    return {**found, "further_inputs": about}
 
 
 def _masses(sample: Sample, scores: dict[str, dict[int, Values]]) -> MassJets:

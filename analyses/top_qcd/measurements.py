@@ -119,7 +119,7 @@ def measure_what_can_be(study: Study) -> Iterator[str]:
         tasks, path = study.tasks(each.group), study.places.result(name)
         if not all(is_done(task, study.places) for task in tasks):
             continue
-        origin = made_from(tasks, study)
+        origin = made_from(each.group, study)
         if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == origin:
             continue
         absent = study.absent(each.samples(study))
@@ -146,10 +146,10 @@ def _result(name: str, origin: str, study: Study) -> dict[str, Any]:
     }
 
 
-def made_from(tasks: list[Task], study: Study) -> str:
-    """Changes with the settings, and with every training."""
-    digest = hashlib.sha256(json.dumps(study.settings.as_json(), sort_keys=True).encode())
-    for task in tasks:
+def made_from(group: str, study: Study) -> str:
+    """Changes with the settings of a group, and with every training of it."""
+    digest = hashlib.sha256(json.dumps(study.settings.of_group(group), sort_keys=True).encode())
+    for task in study.tasks(group):
         digest.update(json.dumps(study.result(task)["provenance"], sort_keys=True).encode())
     return digest.hexdigest()[:16]
 

@@ -54,10 +54,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A part of a class: its name, whether to train on, images, and how many jets at most."""
+    """Jets of a class: its name, which of its files (those of `train`, `measure` or `mass`), images, and how many jets
+    at most."""
 
     name: str
-    trains: bool
+    part: str
     image: ImageSpec
     n_jets: int
 
@@ -82,21 +83,25 @@ def mixture(qcd: Sample, top: Sample, share: float, n_jets: int) -> Sample:
 def training_sample(name: str, image: ImageSpec, n_jets: int, settings: Settings, folder: Path) -> tuple[Sample, Any]:
     """The first jets of a class to train on; those with the images of the set-up are prepared once for all sizes."""
     most = max(n_jets, settings.headline.n_jets) if image == settings.image else n_jets
-    sample, about = prepare(Wanted(name, True, image, most), settings, folder)
+    sample, about = prepare(Wanted(name, "train", image, most), settings, folder)
     if len(sample) < n_jets:
         raise InputError(f"{name}: {len(sample)} jets to train on, expected {n_jets}: simulate more, or lower n_jets")
     return sample.take(slice(n_jets)), about
 
 
-def unused_sample(name: str, n_jets: int, settings: Settings, folder: Path) -> tuple[Sample, Any]:
-    """The jets of a class to train on behind the first `n_jets`, which trainings take."""
-    sample, about = prepare(Wanted(name, True, settings.image, ALL), settings, folder)
-    return sample.take(slice(n_jets, None)), about
+def further_sample(name: str, n_jets: int, settings: Settings, folder: Path) -> tuple[Sample, Any]:
+    """The jets of a class that trainings, which take the first `n_jets`, leave in their files, and those that are only
+    there for the mass."""
+    parts = [prepare(Wanted(name, "train", settings.image, ALL), settings, folder)]
+    parts[0] = (parts[0][0].take(slice(n_jets, None)), parts[0][1])
+    if settings.data[name].mass:
+        parts.append(prepare(Wanted(name, "mass", settings.image, ALL), settings, folder))
+    return join([sample for sample, _ in parts]), {key: each for _, about in parts for key, each in about.items()}
 
 
 def measuring_sample(name: str, image: ImageSpec, settings: Settings, folder: Path) -> tuple[Sample, Any]:
     """The jets of a class that nothing is learned from."""
-    return prepare(Wanted(name, False, image, settings.sizes.measuring), settings, folder)
+    return prepare(Wanted(name, "measure", image, settings.sizes.measuring), settings, folder)
 
 
 def prepare(wanted: Wanted, settings: Settings, folder: Path) -> tuple[Sample, dict[str, Any]]:
@@ -105,10 +110,10 @@ def prepare(wanted: Wanted, settings: Settings, folder: Path) -> tuple[Sample, d
     Raises `InputError` where a file is not there, or holds none of these jets.
     """
     source = settings.data[wanted.name]
-    paths = [data_path(name) for name in (source.train if wanted.trains else source.measure)]
+    paths = [data_path(name) for name in getattr(source, wanted.part)]
     validity = settings.setup.data.validity
     fingerprint = _fingerprint(wanted, paths, source.label, validity)
-    path = folder / f"{wanted.name}_{'train' if wanted.trains else 'measure'}_{fingerprint}.npz"
+    path = folder / f"{wanted.name}_{wanted.part}_{fingerprint}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as found:
             about = json.loads(str(found["about"]))

@@ -1,7 +1,9 @@
 """What a cut on a score does to the mass of QCD jets, before and after it is freed of the mass, and what that costs.
 
-The mass is taken out by a quantile map that is learned from one half of the background jets, or from more where the
-others are enough to measure with. All else is measured on those, and on the signal, of which the map knows nothing.
+The mass is taken out by two quantile maps, each learned from one half of the background jets and applied to the other,
+so that every jet is measured with a map that has not seen it. Of the signal the maps know nothing. Where one half has
+too many jets by chance, the map that it makes leaves too few in the other: in both together this cancels, so that
+halves are measured on their own as well.
 """
 
 from __future__ import annotations
@@ -30,8 +32,6 @@ N_BINS = 12
 """Equally full bins of mass in which efficiencies are given."""
 WIDE_EDGES = np.arange(100.0, 241.0, 20.0)
 """Bins over the range of the search, in GeV, where few jets are and equally full ones are wide."""
-MEASURED = 1_000_000
-"""Background jets that are measured at most; where there are more than twice as many, the map learns from the rest."""
 MAP_OPTIONS = FitOptions(n_nodes=(81, 25), location=(0.5, 0.04), shape=(0.5, 0.08), reach=(0.25, 0.5))
 """Finer than by default: found on toys of a million jets whose scores depend on the mass as real ones do."""
 
@@ -57,27 +57,36 @@ class MassJets:
 class Freed:
     """A score, and the same free of the mass: the share of background jets of equal mass that score lower.
 
-    raw, freed : (background, signal) with (n,) each; background jets are those that the map has not seen. mass, pt :
-    the same way.
+    raw, freed : (background, signal) with (n,) each; mass, pt : the same way. half : (n,) 0 or 1 of the background.
     """
 
     raw: tuple[Values, Values]
     freed: tuple[Values, Values]
     mass: tuple[Values, Values]
     pt: tuple[Values, Values]
+    half: npt.NDArray[np.integer[Any]]
+
+    def background(self, half: int) -> tuple[Values, Values]:
+        """Freed score and mass (n,) of the background jets of one half."""
+        chosen = self.half == half
+        return self.freed[0][chosen], self.mass[0][chosen]
 
 
 def free_of_mass(
     background: MassJets, signal: MassJets, task: tuple[str, int], options: FitOptions = MAP_OPTIONS
 ) -> Freed:
-    """Learn the map of a model and seed from a part of the background jets, apply it to the others and the signal."""
+    """Take the mass out of the score of a model and seed: in each half of the background with the map learned from the
+    other one, in the signal with the mean of both."""
     of_background, of_signal = (each.scores[task[0]][task[1]] for each in (background, signal))
-    order = np.random.default_rng(30).permutation(len(background.mass))
-    measured, learning = np.split(order, [min(len(order) // 2, MEASURED)])
-    learned = fit(of_background[learning], {"mass": background.mass[learning]}, options=options)
-    raw, mass = (of_background[measured], of_signal), (background.mass[measured], signal.mass)
-    freed = tuple(apply(learned, score, {"mass": each}) for score, each in zip(raw, mass, strict=True))
-    return Freed(raw, (freed[0], freed[1]), mass, (background.pt[measured], signal.pt))
+    half = np.random.default_rng(30).permutation(len(background.mass)) % 2
+    freed, of_maps = np.empty(len(half)), np.zeros(len(signal.mass))
+    for i in (0, 1):
+        seen = half != i
+        learned = fit(of_background[seen], {"mass": background.mass[seen]}, options=options)
+        freed[~seen] = apply(learned, of_background[~seen], {"mass": background.mass[~seen]})
+        of_maps += apply(learned, of_signal, {"mass": signal.mass}) / 2
+    raw, mass, pt = (of_background, of_signal), (background.mass, signal.mass), (background.pt, signal.pt)
+    return Freed(raw, (freed, of_maps), mass, pt, half)
 
 
 def measure_sculpting(found: Freed, n_permutations: int, *, full: bool = False) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def measure_sculpting(found: Freed, n_permutations: int, *, full: bool = False) 
     in_pt = _dependence(found.freed[0], found.pt[0], "pt", n_permutations)
     return {
         **{name: cuts_of(each) for name, each in measured.items()},
+        "after_by_half": [cuts_of(_dependence(*found.background(i), "mass", n_permutations)) for i in (0, 1)],
         "after_in_pt": cuts_of(in_pt),
         "wide_bins": {name: wide_bins(scores[0], found.mass[0]) for name, scores in kinds.items()},
         "rejection": retained(found),

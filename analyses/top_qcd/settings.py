@@ -22,11 +22,13 @@ GROUPS = ("headline", "contamination", "variants")
 
 @dataclass(frozen=True)
 class Source:
-    """A class of jets: files to measure with and to train on, in `JETNAE_DATA`, and its label there."""
+    """A class of jets: files to measure with, to train on, and to measure what cuts do to the mass, in `JETNAE_DATA`,
+    and its label there."""
 
     measure: tuple[str, ...]
     label: int
     train: tuple[str, ...] = ()
+    mass: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ class Settings:
         """The settings as they stand in results."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return found
+
+    def of_group(self, group: str) -> dict[str, Any]:
+        """Those that a group of trainings, and what is measured of it, depend on."""
+        found = {name: each for name, each in self.as_json().items() if name == group or name not in GROUPS}
+        return {**found, "models": {name: found["models"][name] for name in getattr(self, group).models}}
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
