@@ -18,7 +18,7 @@ PT_QUANTILES = (0.005, 0.995)
 HALF_WIDTH = 1.0
 """Half the side of the image, in radii of the jets."""
 
-IMAGE = ImageSpec(smearing=2.0, rebin=2, smeared_power=0.5, pixel_sum=40.0)
+IMAGE = ImageSpec(smearing=2.0, rebin=2, smeared_power=0.6, pixel_sum=40.0)
 """The preprocessing of analyses/jet_nae.toml; its half width follows the radius."""
 
 NETWORK = {"architecture": "dense", "hidden": 512, "second": 256, "latent_dim": 8}
