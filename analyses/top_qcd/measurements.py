@@ -15,7 +15,7 @@ from analyses.top_qcd.baselines import baseline_scores
 from analyses.top_qcd.figures import measure_figures
 from analyses.top_qcd.masses import measure_masses
 from analyses.top_qcd.reweighting import KINDS, reweighted
-from analyses.top_qcd.samples import Sample, Values, checksums, versions
+from analyses.top_qcd.samples import Sample, Values, checksums, data_folder, versions
 from analyses.top_qcd.settings import CLASSES
 from analyses.top_qcd.study import ByClass, Study, other
 from analyses.top_qcd.tables import Pair, row
@@ -29,19 +29,27 @@ from jetnae.files import write_bytes
 class Measurement:
     """What is measured, on the trainings of which group.
 
-    has_signals : also of the classes that nothing is trained on. has_images : too many numbers for a line each.
-    fewest : QCD jets to measure with that it needs.
+    has_signals : also of the classes that nothing is trained on. has_masses : with the jets that are only there for
+    this. has_images : too many numbers for a line each. fewest : QCD jets to measure with that it needs.
     """
 
     group: str
     measure: Callable[[Study], Mapping[str, Any]]
     has_signals: bool = False
+    has_masses: bool = False
     has_images: bool = False
     fewest: int = 0
 
     def samples(self, study: Study) -> tuple[str, ...]:
         """Further classes that it needs; the reference set has none."""
         return study.settings.signals if self.has_signals else ()
+
+    def absent(self, study: Study) -> list[str]:
+        """Files of these, and of jets for the mass, that are not there."""
+        data = study.settings.data
+        files = [file for name in self.samples(study) for file in data[name].measure]
+        files += [file for name in CLASSES for file in data[name].mass if self.has_masses]
+        return [file for file in files if not (data_folder() / file).exists()]
 
 
 def measure_headline(study: Study) -> dict[str, Any]:
@@ -107,7 +115,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "contamination": Measurement("contamination", measure_contamination),
     "variants": Measurement("variants", measure_variants),
     "figures": Measurement("headline", measure_figures, has_images=True),
-    "mass": Measurement("headline", measure_masses, fewest=5000),
+    "mass": Measurement("headline", measure_masses, has_masses=True, fewest=5000),
     "new_signals": Measurement("headline", measure_new_signals, has_signals=True),
 }
 """All results but those of single trainings, by file name, in the order in which they are made."""
@@ -122,8 +130,7 @@ def measure_what_can_be(study: Study) -> Iterator[str]:
         origin = made_from(each.group, study)
         if path.exists() and json.loads(path.read_text(encoding="utf-8"))["made_from"] == origin:
             continue
-        absent = study.absent(each.samples(study))
-        if absent:
+        if absent := each.absent(study):
             yield f"{name}: not measured without {', '.join(absent)}"
         elif (found := len(study.prepared("qcd")[0])) < each.fewest:
             yield f"{name}: not measured with {found} QCD jets, fewer than {each.fewest}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyses.top_qcd.baselines import baseline_scores
-from analyses.top_qcd.samples import Sample, Values, data_folder, measuring_sample, training_sample
+from analyses.top_qcd.samples import Sample, Values, measuring_sample, training_sample
 from analyses.top_qcd.settings import CLASSES, Settings
 from analyses.top_qcd.tasks import Places, Task, load_scores, tasks_of
 
@@ -25,11 +25,6 @@ class Study:
     def prepared(self, name: str) -> tuple[Sample, dict[str, Any]]:
         """The jets of a class to measure with, with the images of the set-up, and where they come from."""
         return measuring_sample(name, self.settings.image, self.settings, self.places.prepared)
-
-    def absent(self, names: tuple[str, ...]) -> list[str]:
-        """Files to measure classes with that are not there."""
-        files = [file for name in names for file in self.settings.data[name].measure]
-        return [file for file in files if not (data_folder() / file).exists()]
 
     def jets(self) -> dict[str, Sample]:
         """The jets of both classes to measure with."""
