@@ -229,6 +229,15 @@ def test_the_manifold_rests_while_the_energy_learns(name: str) -> None:
         assert (parameter.grad is None) == key.startswith(("encoder", "decoder")), key
 
 
+def test_small_errors_are_hardly_regularized() -> None:
+    model = new_model("mpdr_r", "features")
+    assert isinstance(model, RecoveredAutoencoder)
+    unit = float(model.energy_scale)
+    errors = unit * torch.tensor([0.5, 2.0, 4.0])
+    found = unit * float(model.squares(errors / unit, errors / unit))
+    assert found == pytest.approx(float(errors.square().mean()), rel=1e-5)  # beside the mean error, in the same unit
+
+
 @pytest.mark.parametrize("name", ["mpdr_r", "mpdr_s"])
 def test_without_chains_the_negative_samples_are_perturbed_projections(name: str) -> None:
     still = {"n_steps": 0, "step_size": 0.1, "noise_std": 0.0, "normalized": True}

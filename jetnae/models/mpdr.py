@@ -27,7 +27,8 @@ class MpdrConfig(AutoencoderConfig):
     latent, visible : short chains along normalized gradients; visible lengths are in units of standardized features, or
         for images of the typical residual sqrt(D * energy_scale).
     recovery : weight of the way back, |f_e(x) - z|^2 / (2 s^2), in the chains.
-    regularization : weight of the squared energies. weight_decay : of the squared weights of the energy.
+    regularization : weight of the squared energies, as they are and not in a unit.
+    weight_decay : of the squared weights of the energy.
     learn_scale : multiply the reconstruction error by a learned square (not for the scalar energy).
     """
 
@@ -86,7 +87,7 @@ class Recovered(Autoencoder):
         return self.energy_scale
 
     def squares(self, data: Tensor, negative: Tensor) -> Tensor:
-        """What the regularization keeps small, from energies (n,) of data and of negative samples in their unit."""
+        """What the regularization keeps small, in the unit of the loss, from energies (n,) in this unit."""
         raise NotImplementedError
 
     def loss(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Logs]:
@@ -197,8 +198,12 @@ class RecoveredAutoencoder(Recovered):
         return error * self.energy_factor.square() if self.config.learn_scale else error
 
     def squares(self, data: Tensor, negative: Tensor) -> Tensor:
-        """Squared reconstruction errors of the negative samples."""
-        return negative.square().mean()
+        """Squared reconstruction errors of the negative samples.
+
+        Errors are far below 1, so that their squares only hold what runs away. In units of the energy scale they would
+        be as large as the energies, and negative samples could never be raised above the data.
+        """
+        return self.unit() * negative.square().mean()
 
 
 class RecoveredScalar(Recovered):
