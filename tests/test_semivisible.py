@@ -163,11 +163,20 @@ def test_the_expected_background_is_the_integral_of_the_fit_times_the_luminosity
 
 def test_results_of_other_settings_are_refused(tmp_path: Path) -> None:
     settings = read_settings()
-    path = Places(FROZEN, tmp_path, tmp_path, tmp_path).result("ae_features", 1)
+    path = tmp_path / "result.json"
     path.write_text(json.dumps({"settings": settings.as_json()}))
-    check_settings(path, settings)
-    with pytest.raises(InputError, match="other settings"):
-        check_settings(path, replace(settings, luminosity=1.0))
+    other_images = replace(settings, image=replace(settings.image, smearing=1.0))
+    other_model = replace(settings, models={**settings.models, "ae_images": settings.models["nae_images"]})
+    for model in ("ae_features", "ae_images", "ceiling"):
+        check_settings(path, model, settings)
+        with pytest.raises(InputError, match="other settings"):
+            check_settings(path, model, replace(settings, luminosity=1.0))
+        for other in (other_images, other_model):
+            if model == "ae_images":
+                with pytest.raises(InputError, match="other settings"):
+                    check_settings(path, model, other)
+            else:
+                check_settings(path, model, other)
 
 
 def small_settings(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -88,6 +89,16 @@ class Settings:
         """The settings as they stand in results."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return found
+
+
+def relevant(settings: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """What a result of a model depends on, of settings as JSON: not on other models, nor on inputs that it has not.
+
+    The classifier, which is no model of the settings, has the features.
+    """
+    one = settings["models"].get(model)
+    unused = "features" if one and one["input"] == "image" else "image"
+    return {name: each for name, each in settings.items() if name not in {unused, "models"}} | {"model": one}
 
 
 def read_settings(path: Path = FROZEN) -> Settings:

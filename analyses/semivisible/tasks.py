@@ -12,7 +12,7 @@ import numpy as np
 from analyses.semivisible.ceiling import classify
 from analyses.semivisible.jet_level import evaluate, match_pt
 from analyses.semivisible.samples import Sample, Values, prepare, versions
-from analyses.semivisible.settings import LABEL, Settings, read_settings
+from analyses.semivisible.settings import LABEL, Settings, read_settings, relevant
 from analyses.semivisible.trainings import Trained, fit, score
 from jetnae.errors import InputError
 from jetnae.files import atomic_path, write_bytes
@@ -47,7 +47,7 @@ def all_tasks(settings: Settings) -> list[tuple[str, int]]:
 def missing(settings: Settings, places: Places) -> list[tuple[str, int]]:
     """What is not there yet: the result, or scores that the events are measured with."""
     for task in all_tasks(settings):
-        check_settings(places.result(*task), settings)
+        check_settings(places.result(*task), task[0], settings)
     return [
         (name, seed)
         for name, seed in all_tasks(settings)
@@ -56,9 +56,12 @@ def missing(settings: Settings, places: Places) -> list[tuple[str, int]]:
     ]
 
 
-def check_settings(path: Path, settings: Settings) -> None:
-    """Raises `InputError` for a result of other settings: they are frozen, and results of two do not mix."""
-    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["settings"] != settings.as_json():
+def check_settings(path: Path, model: str, settings: Settings) -> None:
+    """Raises `InputError` for a result of other settings of this model: results of two do not mix."""
+    if not path.exists():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    if relevant(found, model) != relevant(settings.as_json(), model):
         raise InputError(
             f"{path}: made with other settings, remove the results and trainings of those, or choose others"
         )
