@@ -22,7 +22,7 @@ from analyses.semivisible.samples import Sample
 from analyses.semivisible.search import EDGES, SQRT_S, background_fit, expected_counts
 from analyses.semivisible.settings import FROZEN, read_settings
 from analyses.semivisible.summary import difference, mean_of
-from analyses.semivisible.tasks import Places, check_settings
+from analyses.semivisible.tasks import check_settings
 from jetnae.bumphunt import FAMILIES
 from jetnae.config import read_toml, to_toml
 from jetnae.decorrelation import apply
