@@ -49,7 +49,7 @@ class Effort:
 
     n_permutations: int = 200
     n_fits: int = 200
-    n_searches: int = 500
+    n_searches: int = 2000
     n_toys: int = 300
     n_shown: int = 5000
 
