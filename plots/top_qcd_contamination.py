@@ -14,7 +14,7 @@ from jetnae.plotting.style import LINES, MARKERS
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "analyses" / "results" / "top_qcd" / "contamination.json"
-TITLE = "Pythia 8 (14 TeV), parametrised detector"
+TITLE = "Pythia 8 (14 TeV), parametrised detector, no pile-up"
 NAMES = {
     "nae": "NAE",
     "ae": "AE",
